@@ -21,7 +21,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
-use std::time::{Duration, Instant as Moment, SystemTime};
+use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use bytes::Bytes;
 use kafka_batch::error::TransportError;
@@ -35,7 +35,7 @@ use kafka_batch::{SealedBatch, TopicPartition};
 /// nothing new is sent.
 pub(crate) struct BlockingProducer {
     machine: Machine,
-    start: Moment,
+    start: StdInstant,
     connect_limit: Duration,
     /// `None` for a connection that is not established yet. Connections not in this map are closed.
     connections: HashMap<ConnectionId, Option<Connection>>,
@@ -61,7 +61,7 @@ impl BlockingProducer {
         let seed = RandomState::new().hash_one(0);
         let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
         Self {
-            start: Moment::now(),
+            start: StdInstant::now(),
             connect_limit: config.socket_connection_setup_timeout,
             machine: Machine::new(config, clock, seed),
             connections: HashMap::new(),
@@ -172,7 +172,7 @@ impl BlockingProducer {
 /// respond leaves time for the next. (`limit` does not bound the name resolution; the machine abandons the attempt
 /// after that time anyway.)
 fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
-    let start = Moment::now();
+    let start = StdInstant::now();
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     let mut result = Err(ErrorKind::NotFound.into());
     for (address, untried) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {

@@ -5,12 +5,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, Appended, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
-    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, Destination,
-    EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason,
-    Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record,
-    RecordDelivery, RecordDeliveryError, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch,
-    SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
+    Append, AppendError, Appended, AppendedRecord, BatchOptions, BatchOverflow, BoxPending, BoxTransport,
+    BrokerVersion, Capabilities, Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery,
+    DeliveryError, Destination, EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome,
+    FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch,
+    Publish, PublishError, Record, RecordDelivery, RecordDeliveryError, RecordError, SealError, SealErrorReason,
+    SealedBatch, SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
     batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,

@@ -366,7 +366,10 @@ fn appending_several_records_allocates_nothing() {
     assert_allocates_nothing("try_extend", || batch.try_extend(records).unwrap());
     let mut rest = records.into_iter().peekable();
     let filled = assert_allocates_nothing("fill_from", || batch.fill_from(&mut rest).unwrap());
-    assert_eq!(assert_allocates_nothing("metadata", || batch.metadata(filled.appended.positions()).count()), 500);
+    assert_eq!(
+        assert_allocates_nothing("appended_records", || batch.appended_records(filled.appended.positions()).count()),
+        500
+    );
     assert_allocates_nothing("values in bulk", || batch.bulk().key("key").timestamp(5).extend(values).unwrap());
     assert_allocates_nothing("long values in bulk", || batch.bulk().extend([[0; 500]; 10]).unwrap());
     assert_eq!(batch.record_count(), 1 + 4 * 500 + 10);

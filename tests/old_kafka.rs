@@ -77,9 +77,9 @@ impl Driven {
     fn end(&mut self, id: BatchId) -> Result<Delivery, DeliveryError> {
         loop {
             match self.handle_event() {
-                Event::Delivered { batch, delivery } if batch == id => return Ok(delivery),
-                Event::Failed { batch, error } if batch == id => return Err(error),
-                Event::Delivered { batch, .. } | Event::Failed { batch, .. } => panic!("{batch} is not {id}"),
+                Event::Delivered { id: ended, delivery } if ended == id => return Ok(delivery),
+                Event::Failed { id: ended, error } if ended == id => return Err(error),
+                Event::Delivered { id: ended, .. } | Event::Failed { id: ended, .. } => panic!("{ended} is not {id}"),
                 _ => {}
             }
         }

@@ -54,15 +54,15 @@ fn faststream_1991_three_forms_of_publish() -> Outcome {
 }
 
 /// FastStream 1991: its prototype, line by line. A constructor that takes messages, with key, headers, correlation id
-/// and reply address for all of them; `append`, which returns metadata or nothing; `extend`, which fails by position.
+/// and reply address for all of them; `append`, which returns the record or nothing; `extend`, which fails by position.
 #[test]
 fn faststream_1991_the_prototype() -> Outcome {
     let call = Defaults::default().key("k").correlation_id("42").reply_to("answers").headers(&[]);
     let options = BatchOptions::default().batch_size(300);
     let mut batch = KafkaBatch::from_messages(options, now(), &call, &["first", "second"])?;
 
-    let metadata = batch.messages(&call).append("third")?.appended().expect("accepted");
-    assert_eq!((metadata.position, metadata.timestamp), (2, now()));
+    let appended = batch.messages(&call).append("third")?.appended().expect("accepted");
+    assert_eq!((appended.offset, appended.timestamp), (2, now()));
 
     let error = batch.messages(&call).extend(&["fourth", "fifth"]).unwrap_err();
     assert_eq!(error.position(), 0);

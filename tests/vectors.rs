@@ -317,10 +317,10 @@ fn every_overflow_scenario_ends_as_with_aiokafka() {
             let headers = owned.headers();
             let append = batch.append_at(entry.offset as u32, owned.record(&headers)).expect(name);
             match (append, &scenario.metadata[index]) {
-                (Append::Appended(metadata), Some(expected)) => {
-                    assert_eq!((metadata.position, metadata.size), (expected.offset, expected.size), "{name}");
+                (Append::Appended(appended), Some(expected)) => {
+                    assert_eq!((appended.offset as usize, appended.size), (expected.offset, expected.size), "{name}");
                     assert_eq!(
-                        (metadata.timestamp.millis(), metadata.crc),
+                        (appended.timestamp.millis(), appended.crc),
                         (expected.timestamp, expected.crc),
                         "{name}"
                     );

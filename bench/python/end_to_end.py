@@ -132,7 +132,7 @@ async def round_trips(client: str, brokers: str, topic: str, count: int) -> list
 
 
 async def timed(send: Callable[[], object], count: int) -> list[float]:
-    """Return the seconds of each of so many calls, after some that do not count."""
+    """Return the seconds of each of ``count`` calls, after some that do not count."""
     found = []
     for number in range(count + 100):
         start = time.perf_counter()

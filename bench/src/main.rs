@@ -28,7 +28,7 @@ use harness::{Case, Effort, sample};
 use report::{Figure, Row};
 use workload::{Codec, Workload};
 
-/// Whoever builds or reads, the bounds first: what a row is compared with is the first of them that has it.
+/// The programs that build or read, the bounds first: what a row is compared with is the first of them that has it.
 const CONTENDERS: [&dyn Contender; 9] =
     [&StraightLine, &CodecAlone, &BareWalk, &CopyAndSum, &Ours, &Krafka, &KafkaProtocol, &Rskafka, &Tansu];
 

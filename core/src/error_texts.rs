@@ -163,6 +163,7 @@ fn of_batches() -> Errors {
         AppendError::Headers { .. } => AppendError::Headers { magic: Magic::V1, headers: 2 },
         AppendError::TooLarge { .. } => AppendError::TooLarge { size: 2, limit: 1 },
         AppendError::TooLong { .. } => AppendError::TooLong { size: 1 << 32 },
+        AppendError::BatchTooLong { .. } => AppendError::BatchTooLong { size: 1 << 32 },
         AppendError::RoutesElsewhere { .. } => AppendError::RoutesElsewhere { key: 1, batch: 2 },
         AppendError::InvalidOffset { .. } => AppendError::InvalidOffset { found: 1, next: 2 },
         AppendError::Message(_) => unencodable(),
@@ -265,6 +266,7 @@ fn of_publishing() -> Errors {
         Failure::Conversion(_) => Failure::Conversion(Box::new(lossy())),
         Failure::Codec(_) => CodecRefused::new(Codec::Zstd, 3).into(),
         Failure::TimedOut { .. } => Failure::TimedOut { limit: Some(LIMIT), cause: timeout() },
+        Failure::UnknownPartition { .. } => Failure::UnknownPartition { topic: "t".into(), partition: 7, partitions: 3 },
         Failure::Seal(_) => Failure::Seal(Box::new(out_of_memory().into())),
         Failure::Append(_) => Failure::Append(Box::new(unencodable())),
         Failure::Request(_) => {
@@ -295,7 +297,7 @@ fn of_publishing() -> Errors {
         PublishError::Send(_) => PublishError::Send(send()),
         PublishError::Delivery(_) => PublishError::Delivery(delivery()),
     ));
-    let full = machine::MachineSendErrorKind::Full { in_flight: 2, needed: 2, limit: 3 };
+    let full = machine::MachineSendErrorKind::Full { buffered: 2, needed: 2, limit: 3 };
     errors.extend([
         Box::new(FlushError::new(2, foreign().into())) as Box<dyn Error>,
         Box::new(machine::MachineSendError { to: to(), kind: full, batch: Box::new(batch().seal().unwrap()) }),
@@ -365,6 +367,48 @@ fn names_and_messages_of_others_do_not_break_the_line() {
         assert!(!text.contains(char::is_control), "{text:?}");
     }
     assert!(!Destination::from(&topic()).to_string().contains(char::is_control));
+}
+
+#[test]
+fn texts_name_the_fault_and_the_remedy() {
+    let topic = || String::from("t");
+    for (error, expected) in [
+        (
+            Box::new(SendErrorReason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 })
+                as Box<dyn Error>,
+            "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or none, or add partitions",
+        ),
+        (
+            Box::new(FailureReason::UnknownPartition { topic: "t".into(), partition: 7, partitions: 3 }),
+            "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or add partitions",
+        ),
+        (
+            Box::new(SendErrorReason::Stopped),
+            "the producer's task has ended before the producer was closed (its runtime was shut down, or it panicked): build a \
+             new producer on a running runtime",
+        ),
+        (
+            Box::new(FailureReason::Closed),
+            "the producer was closed before the batch was acknowledged: send it with a new producer, unless it may be written",
+        ),
+        (
+            Box::new(refused(ErrorCode::NOT_ENOUGH_REPLICAS)),
+            "broker 1 answered Produce v9 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's \
+             min.insync.replicas requires: wait for replicas, or lower it",
+        ),
+        (
+            Box::new(refused(ErrorCode::INVALID_TIMESTAMP)),
+            "broker 1 answered Produce v9 with INVALID_TIMESTAMP (32); the topic's message.timestamp.before.max.ms and \
+             message.timestamp.after.max.ms limit which ones it accepts",
+        ),
+        (
+            Box::new(machine::CredentialsError::NotPrintableAscii(machine::Credential::Password)),
+            "the password contains a character that is not printable ASCII, and Kafka's SCRAM does not normalize others \
+             (SASLprep): choose printable ASCII",
+        ),
+    ] {
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]

@@ -49,21 +49,22 @@ pub struct DeliveryError {
     pub to: TopicPartition,
     /// The reason.
     pub reason: FailureReason,
-    /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
+    /// The records that the broker rejected (KIP-467: Produce v8 and later) or that are too large for any batch, by position.
+    /// The batch without them is the
     /// [`remainder`](Self::remainder).
     pub record_errors: Vec<RecordError>,
-    /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was
+    /// The batch. `None` if it was lost, which happens only if the producer's task panicked while it was
     /// processing this one. Then send its records again from their source.
     pub batch: Option<Box<KafkaBatch>>,
     record_count: usize,
     fates: Fates,
 }
 
-/// A failed batch was lost, because the task that sends batches panicked while it was processing it. That is a bug in
+/// A failed batch was lost, because the producer's task panicked while it was processing it. That is a bug in
 /// this library, which the panic message describes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the batch of {} for {to} is lost, because the task that sends batches panicked: \
+    "the batch of {} for {to} is lost, because the producer's task panicked: \
      send its records again from their source",
     Counted(*record_count, "record")
 )]
@@ -82,18 +83,18 @@ enum Fates {
     Each(Box<[Fate]>),
 }
 
-/// A record that the broker rejected.
+/// A record that the broker rejected, or that is too large for any batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordError {
     /// Its position in the batch.
     pub position: usize,
-    /// The broker's message, if it returned one.
+    /// Why, if it is known: the broker's message, or that the record is too large.
     pub message: Option<String>,
 }
 
 impl RecordError {
-    /// Creates the error of the record at this position, with the broker's message.
+    /// Creates the error of the record at this position, with the reason, if it is known.
     #[must_use]
     pub const fn new(position: usize, message: Option<String>) -> Self {
         Self { position, message }
@@ -118,15 +119,24 @@ pub enum FailureReason {
         /// known, as with librdkafka.
         cause: Option<Box<TimeoutCause>>,
     },
+    /// The topic had no such partition until `delivery.timeout.ms` expired. Nothing was sent.
+    UnknownPartition {
+        /// The topic.
+        topic: Box<str>,
+        /// The partition of the batch.
+        partition: i32,
+        /// The number of partitions of the topic.
+        partitions: u32,
+    },
     /// The batch was converted for an older broker, or split, and could not be sealed again. Nothing was sent.
     Seal(Box<SealErrorReason>),
-    /// A record exceeds what the format allows that the broker requires. Nothing was sent.
+    /// In the older format that the broker requires, the batch would exceed the maximum size. Nothing was sent.
     Append(Box<AppendError>),
     /// No Produce request can carry the batch to this broker.
     Request(RequestEncodeError),
     /// The producer was closed before the batch was acknowledged.
     Closed,
-    /// The task that sends batches has ended before the producer was closed, because its runtime was shut down, or
+    /// The producer's task has ended before the producer was closed, because its runtime was shut down, or
     /// because it panicked. Retrying with the same producer always fails.
     Stopped,
     /// An error that is particular to the transport.
@@ -147,10 +157,21 @@ impl fmt::Display for FailureReason {
                 }
                 DueTo(cause.as_ref()).fmt(f)
             }
+            Self::UnknownPartition { topic, partition, partitions } => {
+                let last = partitions.saturating_sub(1);
+                write!(
+                    f,
+                    "topic {topic:?} has partitions 0 to {last}, but partition {partition} was requested: request one of them, or \
+                     add partitions"
+                )
+            }
             Self::Seal(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
-            Self::Closed => f.write_str("the producer was closed before the batch was acknowledged"),
+            Self::Closed => f.write_str(
+                "the producer was closed before the batch was acknowledged: send it with a new producer, unless it may be \
+                 written",
+            ),
             Self::Stopped => f.write_str(STOPPED),
             Self::Transport(error) => error.fmt(f),
         }
@@ -183,7 +204,7 @@ impl Error for FailureReason {
             Self::Seal(error) => error.source(),
             Self::Append(error) => error.source(),
             Self::Request(error) => error.source(),
-            Self::Closed | Self::Stopped => None,
+            Self::UnknownPartition { .. } | Self::Closed | Self::Stopped => None,
             Self::Transport(error) => error.source(),
         }
     }
@@ -245,6 +266,17 @@ impl FailureReason {
         }
     }
 
+    /// Returns the error of a broker that caused this, if it is known: its response to the batch, or the last error before a
+    /// timeout.
+    #[must_use]
+    pub fn broker_error(&self) -> Option<&BrokerError> {
+        match self {
+            Self::Broker(error) => Some(error),
+            Self::TimedOut { cause, .. } => cause.as_ref()?.broker_error(),
+            _ => None,
+        }
+    }
+
     /// Returns the error of a connection that caused this, if it is known: the last one before a timeout.
     #[must_use]
     pub fn connection_error(&self) -> Option<&ConnectionError> {
@@ -259,7 +291,7 @@ impl FailureReason {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Broker(error) => error.is_retriable(),
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::UnknownPartition { .. } => true,
             _ => false,
         }
     }
@@ -414,12 +446,13 @@ mod tests {
         assert_eq!(lost.positions(Fate::Unknown).count(), 2);
         assert_eq!(
             lost.to_string(),
-            "the batch of 2 records for t-3 failed: the producer was closed before the batch was acknowledged \
+            "the batch of 2 records for t-3 failed: the producer was closed before the batch was acknowledged: send it with a \
+             new producer, unless it may be written \
              (unknown, perhaps written); the batch is lost: send its records again from their source"
         );
         assert_eq!(
             lost.remainder().unwrap_err().to_string(),
-            "the batch of 2 records for t-3 is lost, because the task that sends batches panicked: send its records again \
+            "the batch of 2 records for t-3 is lost, because the producer's task panicked: send its records again \
              from their source"
         );
     }

@@ -77,7 +77,7 @@ mod varint;
 pub use batch::kafka_batch::KafkaBatch;
 pub use batch::options::{BatchOptions, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, SizePolicy};
 pub use batch::outcome::{
-    Append, AppendError, Appended, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
+    Append, AppendError, Appended, AppendedRecord, BatchOverflow, ExtendError, FillOutcome, Full, FullReason,
 };
 pub use batch::seal::{SealError, SealErrorReason, SealedBatch};
 pub use compression::Compression;

@@ -136,7 +136,7 @@ impl<M: Message> Publish<'_, M> {
     /// Appends the messages to the batch, or to the one that `new_batch` returns. A transport does the rest.
     ///
     /// # Errors
-    /// The messages overflow the batch, or no batch with its settings can hold one of them: the error has the batch as
+    /// The messages overflow the batch, or one of them cannot be in it (see [`AppendError`]): the error has the batch as
     /// it was before the call. Or there is neither a record nor a message, or the partition set is negative or not the one
     /// that the batch's keys route to: the error has the batch with the messages.
     pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<PreparedBatch, PublishError> {
@@ -156,7 +156,7 @@ impl<M: Message> Publish<'_, M> {
         let prepared = PreparedBatch { topic, partition, batch };
         match prepared.check() {
             Ok(()) => Ok(prepared),
-            Err(reason) => Err(PublishError::Send(prepared.refused(reason))),
+            Err(reason) => Err(PublishError::Send(prepared.into_send_error(reason))),
         }
     }
 }
@@ -185,7 +185,7 @@ impl PreparedBatch {
     }
 
     /// Returns the error of sending this batch, with partition −1 if none was chosen yet.
-    pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
+    pub(crate) fn into_send_error(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
     }
 }
@@ -209,7 +209,8 @@ pub enum PublishError {
         /// The batch, as it was before the call.
         batch: Box<KafkaBatch>,
     },
-    /// No batch with these settings can hold a message. Nothing was sent.
+    /// A message cannot be in the batch: it cannot be encoded, no batch with these settings can hold it, or its key routes to
+    /// another partition. Nothing was sent.
     Message {
         /// The topic.
         topic: String,

@@ -117,7 +117,7 @@ pub enum SendErrorReason {
     Authentication(AuthenticationError),
     /// The producer is closed.
     Closed,
-    /// The task that sends batches has ended before the producer was closed, because its runtime was shut down, or
+    /// The producer's task has ended before the producer was closed, because its runtime was shut down, or
     /// because it panicked. Retrying with the same producer always fails.
     Stopped,
     /// An error that is particular to the transport.
@@ -147,7 +147,11 @@ impl fmt::Display for SendErrorReason {
             ),
             Self::UnknownPartition { topic, partition, partitions } => {
                 let last = partitions.saturating_sub(1);
-                write!(f, "topic {topic:?} has partitions 0 to {last}, but partition {partition} was requested")
+                write!(
+                    f,
+                    "topic {topic:?} has partitions 0 to {last}, but partition {partition} was requested: request one of them, or \
+                     none, or add partitions"
+                )
             }
             Self::ExceedsBufferMemory { size, limit } => write!(
                 f,
@@ -200,7 +204,7 @@ pub(crate) const CLOSED: &str = "the producer is closed; build a new one";
 
 /// The text of each variant `Stopped`.
 pub(crate) const STOPPED: &str = "the producer's task has ended before the producer was closed (its runtime was shut \
-                                  down, or it panicked): build a new producer on a running one";
+                                  down, or it panicked): build a new producer on a running runtime";
 
 impl SendErrorReason {
     /// Checks a batch and its destination as far as that needs no broker: the batch has records, its keys route to the
@@ -361,7 +365,7 @@ impl Error for FlushError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushErrorReason {
-    /// The task that sends batches has ended before the producer was closed.
+    /// The producer's task has ended before the producer was closed.
     #[error("{STOPPED}")]
     Stopped,
     /// An error that is particular to the transport.

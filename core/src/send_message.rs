@@ -77,7 +77,7 @@ fn shown(topic: &str, partition: Option<i32>, f: &mut fmt::Formatter<'_>) -> fmt
     }
 }
 
-/// A delivered message (with `acks=0`, one that was sent): the place and the timestamp of its record.
+/// A delivered message (with `acks=0`, one that was sent): the place and the timestamp of its record. Kafka's `RecordMetadata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordDelivery {
@@ -290,7 +290,8 @@ mod tests {
         let plain = failed(Rejection::Unnamed);
         assert_eq!(
             plain.to_string(),
-            "the message for orders-3 failed: the producer was closed before the batch was acknowledged (unknown, perhaps \
+            "the message for orders-3 failed: the producer was closed before the batch was acknowledged: send it with a new \
+             producer, unless it may be written (unknown, perhaps \
              written)"
         );
         assert!(

@@ -102,7 +102,7 @@ pub trait Transport: Sync {
     /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///
     /// # Errors
-    /// The task that sends batches has ended before every batch had an outcome.
+    /// The producer's task has ended before every batch had an outcome.
     fn flush(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
     /// Closes the producer: accepts no further batches, and waits for those that were accepted.
@@ -168,7 +168,7 @@ pub trait Transport: Sync {
                 Some(partition) => partition,
                 None => match self.pick_partition(&prepared.topic).await {
                     Ok(partition) => partition,
-                    Err(reason) => return Err(PublishError::Send(prepared.refused(reason))),
+                    Err(reason) => return Err(PublishError::Send(prepared.into_send_error(reason))),
                 },
             };
             let to = TopicPartition::new(prepared.topic, partition);

@@ -144,14 +144,14 @@ impl Application {
             return Err(Failure::new("the producer emits no more events", "none: this is a fault of this program"));
         };
         match event {
-            Event::Delivered { batch, delivery } => {
-                print(format_args!("{batch}: {}", place(&delivery)));
+            Event::Delivered { id, delivery } => {
+                print(format_args!("{id}: {}", place(&delivery)));
                 self.deliveries.push(delivery);
                 return Ok(None);
             }
-            Event::Failed { batch, error } => {
+            Event::Failed { id, error } => {
                 let delivered = self.deliveries.len();
-                let what = format!("{batch}: {error}\n  delivered before it: {delivered} batches");
+                let what = format!("{id}: {error}\n  delivered before it: {delivered} batches");
                 return Err(Failure::new(what, "check which records are in the topic, and publish the rest"));
             }
             Event::Ready { ref host, port, versions } => {

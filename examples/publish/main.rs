@@ -147,10 +147,10 @@ fn fill(
             None => return (lines, End::OfInput),
         };
         match writer.append(reading) {
-            Ok(Append::Appended(metadata)) => {
+            Ok(Append::Appended(record)) => {
                 lines = Some(lines.map_or(reading.line, |lines| *lines.start())..=reading.line);
                 records += 1;
-                bytes += metadata.size;
+                bytes += record.size;
                 screen.filled(records, bytes);
                 readings.next();
             }

@@ -1,4 +1,4 @@
-//! The machine against anything: connections that come, go and speak as the fuzzer likes, a clock that jumps, commands at
+//! The machine against anything: connections that open, end and send bytes as the fuzzer chooses, a clock that jumps, commands at
 //! any time. Whatever happens, each drain ends, each accepted batch has one event, and a closed producer comes to its end.
 
 use std::collections::BTreeSet;
@@ -23,14 +23,14 @@ pub enum Step {
         split: bool,
         memory: u16,
     },
-    /// A batch of so many records, for this partition.
+    /// A batch of `records` records, for this partition.
     Send {
         partition: u8,
         records: u8,
     },
     Flush,
     LookupTopic(u8),
-    /// So many milliseconds pass; or the clock runs backwards.
+    /// `millis` milliseconds pass; or the clock runs backwards.
     Pass {
         millis: u16,
         backwards: bool,
@@ -187,8 +187,8 @@ impl World {
                     let sets = bytes.iter().step_by(2).take(bytes.len() / 2).filter_map(set).flatten().collect();
                     self.asked.push((connection, head.get(5).copied().unwrap_or_default(), correlation, sets));
                 }
-                Output::Event(Event::Delivered { batch, .. } | Event::Failed { batch, .. }) => {
-                    assert!(self.open.remove(&batch), "one event for each batch");
+                Output::Event(Event::Delivered { id, .. } | Event::Failed { id, .. }) => {
+                    assert!(self.open.remove(&id), "one event for each batch");
                 }
                 Output::Event(Event::Closed) => self.closed = true,
                 Output::Close(_) | Output::Event(_) => {}

@@ -15,7 +15,7 @@ pub struct BatchInfo {
     /// Its codec.
     pub codec: Codec,
     /// The producer's stamp, if there is one.
-    pub stamp: Option<Stamped>,
+    pub stamp: Option<ProducerStamp>,
     /// True if it is part of a transaction.
     pub is_transactional: bool,
     /// What it says of its producer's transaction, if it is a control batch, which has no records for consumers.
@@ -24,7 +24,7 @@ pub struct BatchInfo {
 
 /// Producer id, epoch and the sequence number of the first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Stamped {
+pub struct ProducerStamp {
     /// The producer id.
     pub producer: i64,
     /// The epoch.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Direction, Fault, RejectedIdentities};
+use crate::{Direction, Fault, RejectedProducerIds};
 
 /// A fault of a running cluster, as a value: [`TestCluster::apply`](crate::TestCluster::apply) lets it happen.
 ///
@@ -13,11 +13,11 @@ use crate::{Direction, Fault, RejectedIdentities};
 /// use kafka_batch_testing::{ApiKey, ClusterFault, Fault, FaultKind, TestCluster};
 ///
 /// let cluster = TestCluster::builder().brokers(2).topic("orders").start()?;
-/// let fault = ClusterFault::Request(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce));
+/// let fault = ClusterFault::Request(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::Produce));
 /// assert!(cluster.apply(&fault) && !cluster.apply(&ClusterFault::Cut { broker: 7 }));
 /// assert_eq!(
 ///     format!("{fault:?}"),
-///     "ClusterFault::Request(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce))"
+///     "ClusterFault::Request(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::Produce))"
 /// );
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -90,7 +90,7 @@ pub enum ClusterFault {
     /// Producer ids and epochs are rejected ([`TestCluster::reject_identities`](crate::TestCluster::reject_identities)).
     RejectIdentities {
         /// Which ones.
-        which: RejectedIdentities,
+        which: RejectedProducerIds,
         /// The error code.
         code: i16,
     },
@@ -157,7 +157,7 @@ impl fmt::Debug for ClusterFault {
                 write!(f, "StopReplication {{ topic: {topic:?}.into(), partition: {partition}, time: {time:?} }}")
             }
             Self::RejectIdentities { which, code } => {
-                write!(f, "RejectIdentities {{ which: RejectedIdentities::{which:?}, code: {code} }}")
+                write!(f, "RejectIdentities {{ which: RejectedProducerIds::{which:?}, code: {code} }}")
             }
             Self::ForgetProducers { topic, partition } => {
                 write!(f, "ForgetProducers {{ topic: {topic:?}.into(), partition: {partition} }}")
@@ -228,7 +228,7 @@ impl fmt::Debug for FaultPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ApiKey, AssignedIdentity, FalseMetadata, FaultKind, Garbage};
+    use crate::{ApiKey, AssignedProducerId, FalseMetadata, FaultKind, Garbage};
 
     /// Checks that the `Debug` text of each value is the code that makes it.
     macro_rules! are_code {
@@ -253,7 +253,7 @@ mod tests {
             ClusterFault::SlowDisk { broker: 1, delay: Duration::ZERO },
             ClusterFault::StopReplication { topic: "orders".into(), partition: 0, time: Duration::MAX },
             ClusterFault::StopReplication { topic: "orders".into(), partition: 0, time: Duration::new(1, 7) },
-            ClusterFault::RejectIdentities { which: RejectedIdentities::Forgotten, code: 49 },
+            ClusterFault::RejectIdentities { which: RejectedProducerIds::Forgotten, code: 49 },
             ClusterFault::ForgetProducers { topic: "orders".into(), partition: 0 },
             ClusterFault::ForgetTopic { topic: "orders".into() },
             ClusterFault::Request(Fault::new(FaultKind::DropResponse)),
@@ -261,19 +261,19 @@ mod tests {
         );
         are_code!(
             Fault::new(FaultKind::Refuse { code: 6, all: true }).api(ApiKey::Produce).client_id("shop").topic("orders"),
-            Fault::new(FaultKind::DoAndRefuse { code: 7 }).topic("orders").partition(3).after(1).times(2),
+            Fault::new(FaultKind::ExecuteAndRefuse { code: 7 }).topic("orders").partition(3).after(1).times(2),
             Fault::new(FaultKind::RejectRecords { positions: vec![0, 2] }).always(),
             Fault::new(FaultKind::DropRequest),
             Fault::new(FaultKind::DelayRequest(Duration::from_millis(3))),
             Fault::new(FaultKind::DelayResponse(Duration::MAX)),
             Fault::new(FaultKind::RespondTwice),
-            Fault::new(FaultKind::CloseConnection { done: false }),
+            Fault::new(FaultKind::CloseConnection { executed: false }),
             Fault::new(FaultKind::CutResponse { bytes: 9 }),
             Fault::new(FaultKind::Garbage(Garbage::Huge)),
             Fault::new(FaultKind::Throttle(20)),
-            Fault::new(FaultKind::Omit),
-            Fault::new(FaultKind::AssignedIdentity(AssignedIdentity::LaterEpoch)),
-            Fault::new(FaultKind::Stale),
+            Fault::new(FaultKind::OmitFirst),
+            Fault::new(FaultKind::AssignedProducerId(AssignedProducerId::LaterEpoch)),
+            Fault::new(FaultKind::StaleMetadata),
             Fault::new(FaultKind::FalseMetadata(FalseMetadata::NoBrokers)),
         );
     }

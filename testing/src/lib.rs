@@ -1,5 +1,5 @@
 //! A Kafka cluster for tests, in pure Rust: brokers that store what producers send and return it to consumers, check what
-//! Apache Kafka checks, and fail as they are told.
+//! Apache Kafka checks, and inject faults on request.
 //!
 //! ```
 //! use kafka_batch_core::Record;
@@ -9,7 +9,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = TestCluster::start();
-//! cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce)); // stored, not confirmed
+//! cluster.inject(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::Produce)); // stored, not confirmed
 //!
 //! let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
 //! let sent = producer.send(("greetings", 0), Record::new("hello")).await?;
@@ -45,7 +45,7 @@
 //! | ListOffsets | 0–11 | first, last, by time, largest time |
 //! | OffsetForLeaderEpoch | 0–4 | where a leader epoch ends, for consumers that look for truncation |
 //! | Metadata | 0–13 | creates topics, if allowed |
-//! | CreateTopics | 1–7 | at any broker, as in KRaft |
+//! | CreateTopics | 0–7 | at any broker, as in KRaft |
 //! | ApiVersions | 0–5 | with the levels of `transaction.version` |
 //! | InitProducerId | 0–5 | with a transactional id: epochs, fencing, KIP-360, `transaction.timeout.ms` |
 //! | FindCoordinator | 0–6 | of groups and transactional ids: 50 partitions each, as in Kafka, which move when a broker is killed |
@@ -97,9 +97,9 @@ mod validate;
 pub mod wire;
 
 pub use api_key::ApiKey;
-pub use batch::{BatchInfo, Stamped};
-pub use broker::fault::{AssignedIdentity, FalseMetadata, Fault, FaultKind, Garbage};
-pub use broker::identities::RejectedIdentities;
+pub use batch::{BatchInfo, ProducerStamp};
+pub use broker::fault::{AssignedProducerId, FalseMetadata, Fault, FaultKind, Garbage};
+pub use broker::identities::RejectedProducerIds;
 pub use broker::release::Release;
 pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};

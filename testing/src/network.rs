@@ -14,7 +14,7 @@ use crate::random::Random;
 /// Brokers and the network between them and their clients, on simulated time: what [`TestCluster`](crate::TestCluster) is
 /// on real time. Deterministic: the same seed and the same calls give the same results.
 ///
-/// Whoever drives it keeps the time: it calls [`turn`](Self::turn) with the next moment at which anything is due, which is
+/// The caller keeps the time: it calls [`turn`](Self::turn) with the next moment at which anything is due, which is
 /// [`wakes_at`](Self::wakes_at) or a moment of its own, and passes on what arrived at the clients.
 ///
 /// ```

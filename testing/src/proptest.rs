@@ -39,7 +39,7 @@ use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
 use crate::simulated::REJECTION_CODES;
-use crate::{ApiKey, ClusterFault, Direction, Fault, FaultKind, FaultPlan, RejectedIdentities};
+use crate::{ApiKey, ClusterFault, Direction, Fault, FaultKind, FaultPlan, RejectedProducerIds};
 
 /// The maximum number of faults in [`faults`] and [`plans`].
 const MOST_FAULTS: usize = 4;
@@ -137,7 +137,7 @@ pub fn error_codes(targets: &FaultTargets) -> impl Strategy<Value = ClusterFault
         |codes: &'static [i16]| (select(codes), any::<bool>()).prop_map(|(code, all)| FaultKind::Refuse { code, all });
     let produce = prop_oneof![
         3 => refused(&PRODUCE_CODES),
-        1 => select(&APPENDED_CODES[..]).prop_map(|code| FaultKind::DoAndRefuse { code }),
+        1 => select(&APPENDED_CODES[..]).prop_map(|code| FaultKind::ExecuteAndRefuse { code }),
     ];
     targets.of_requests(prop_oneof![
         4 => produce.prop_map(|kind| (ApiKey::Produce, kind)),
@@ -157,7 +157,7 @@ pub fn rejected_records(targets: &FaultTargets) -> impl Strategy<Value = Cluster
 /// Connections are closed in place of a response, before or after the request is executed, or within the response.
 pub fn closed_connections(targets: &FaultTargets) -> impl Strategy<Value = ClusterFault> + use<> {
     let kind = prop_oneof![
-        any::<bool>().prop_map(|done| FaultKind::CloseConnection { done }),
+        any::<bool>().prop_map(|executed| FaultKind::CloseConnection { executed }),
         (1..40_usize).prop_map(|bytes| FaultKind::CutResponse { bytes }),
     ];
     targets.of_requests((apis(), kind))
@@ -220,7 +220,7 @@ pub fn slow_disks(targets: &FaultTargets) -> impl Strategy<Value = ClusterFault>
 
 /// Producer ids or epochs are rejected.
 pub fn rejected_identities() -> impl Strategy<Value = ClusterFault> {
-    let which = select(&[RejectedIdentities::OwnEpochs, RejectedIdentities::Forgotten][..]);
+    let which = select(&[RejectedProducerIds::OwnEpochs, RejectedProducerIds::Forgotten][..]);
     (which, select(&REJECTION_CODES[..])).prop_map(|(which, code)| ClusterFault::RejectIdentities { which, code })
 }
 

@@ -1,12 +1,14 @@
 //! The checks that a broker makes on a record set before it appends it: `ProduceRequest.validateRecords`,
 //! `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Apache Kafka 4.4.
 
+use std::fmt;
+
 use bytes::Bytes;
 use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeErrorKind, RecordBatches};
 
-use crate::batch::{BatchInfo, Stamped};
+use crate::batch::{BatchInfo, ProducerStamp};
 use crate::cluster::TopicConfig;
 
 const CORRUPT: i16 = 2;
@@ -62,6 +64,18 @@ impl Rejection {
         Self { message: message.into(), ..Self::new(code) }
     }
 
+    /// Returns Kafka's name of the error code, of those that the checks here return.
+    const fn code_name(&self) -> &'static str {
+        match self.code {
+            UNKNOWN_SERVER_ERROR => "UNKNOWN_SERVER_ERROR",
+            CORRUPT => "CORRUPT_MESSAGE",
+            INVALID_TIMESTAMP => "INVALID_TIMESTAMP",
+            UNSUPPORTED_COMPRESSION_TYPE => "UNSUPPORTED_COMPRESSION_TYPE",
+            INVALID_RECORD => "INVALID_RECORD",
+            _ => "error code",
+        }
+    }
+
     pub(crate) fn of_records(code: i16, records: impl IntoIterator<Item = (i32, &'static str)>) -> Self {
         Self { shows_message: true, records: records.into_iter().collect(), ..Self::new(code) }
     }
@@ -69,6 +83,16 @@ impl Rejection {
     /// Sets the first offset of the log, which Kafka returns if what is wrong was found while appending.
     pub(crate) fn in_log(self, log_start: i64) -> Self {
         if matches!(self.code, CORRUPT | TOO_LARGE) { self } else { Self { log_start, ..self } }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code_name(), self.code)?;
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
     }
 }
 
@@ -169,12 +193,12 @@ pub(crate) fn layout(records: &[u8], version: i16) -> Result<(), Rejection> {
 }
 
 /// Returns the producer's stamp of a batch of magic 2, which may be invalid otherwise.
-pub(crate) fn stamp(records: &[u8]) -> Option<Stamped> {
+pub(crate) fn stamp(records: &[u8]) -> Option<ProducerStamp> {
     if records.len() < at::RECORDS || records[at::MAGIC] != 2 {
         return None;
     }
     let producer = i64_at(records, at::PRODUCER_ID);
-    (producer >= 0).then(|| Stamped {
+    (producer >= 0).then(|| ProducerStamp {
         producer,
         epoch: i16_at(records, at::PRODUCER_EPOCH),
         sequence: i32_at(records, at::BASE_SEQUENCE),
@@ -241,7 +265,7 @@ fn codec(attributes: i16) -> Result<Codec, Rejection> {
 /// Checks the records of a batch of magic 2. Returns the largest timestamp; `None` if they cannot be read because the codec
 /// is not built in.
 fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -> Result<Option<i64>, Rejection> {
-    let unreadable = |error: &dyn std::fmt::Display| Rejection::because(INVALID_RECORD, error.to_string());
+    let unreadable = |error: &dyn fmt::Display| Rejection::because(INVALID_RECORD, error.to_string());
     let decoded = RecordBatches::new(batch).next().ok_or_else(|| Rejection::new(CORRUPT))?;
     let decoded = decoded.map_err(|error| unreadable(&error))?;
     let records = match decoded.records(DEFAULT_MAX_DECOMPRESSED) {
@@ -303,14 +327,14 @@ pub(crate) fn is_transactional(records: &[u8]) -> bool {
 }
 
 /// Returns the stamp of the first batch, if it is part of a transaction. It may be invalid otherwise.
-pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
+pub(crate) fn transactional_stamp(records: &[u8]) -> Option<ProducerStamp> {
     let size = first_size(records).ok().flatten()?;
     stamp(&records[..size]).filter(|_| is_transactional(records))
 }
 
 /// Checks messages of magic 0 and 1.
 fn legacy(records: &[u8], config: &TopicConfig) -> Result<Validated, Rejection> {
-    let corrupt = |error: &dyn std::fmt::Display| Rejection::because(CORRUPT, error.to_string());
+    let corrupt = |error: &dyn fmt::Display| Rejection::because(CORRUPT, error.to_string());
     let mut info: Option<BatchInfo> = None;
     let mut max_timestamp = -1;
     let mut errors = Vec::new();

@@ -34,11 +34,11 @@ fn an_error_code_is_returned_to_whom_and_as_often_as_wanted() {
 fn a_batch_can_be_stored_although_an_error_is_returned_or_nothing() {
     let cluster = TestCluster::builder().topic("t").start().unwrap();
     let fault = |kind| Fault::new(kind).api(ApiKey::Produce);
-    cluster.inject(fault(FaultKind::DoAndRefuse { code: 7 }));
+    cluster.inject(fault(FaultKind::ExecuteAndRefuse { code: 7 }));
     assert_eq!(Client::new(&cluster, 1).produce(12, "t", batch(&["a"])).error_code, 7);
     for (kind, stored) in [
-        (FaultKind::CloseConnection { done: true }, 2),
-        (FaultKind::CloseConnection { done: false }, 2),
+        (FaultKind::CloseConnection { executed: true }, 2),
+        (FaultKind::CloseConnection { executed: false }, 2),
         (FaultKind::CutResponse { bytes: 9 }, 3),
     ] {
         cluster.inject(fault(kind.clone()));

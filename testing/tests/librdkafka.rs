@@ -184,10 +184,10 @@ fn transactions_survive_coordinators_and_answers_that_are_lost() {
                 let killed = coordinator();
                 assert!(cluster.kill(killed) && cluster.restart(killed).unwrap());
             }
-            2 => cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::EndTxn)),
+            2 => cluster.inject(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::EndTxn)),
             3 => cluster.inject(Fault::new(FaultKind::Refuse { code: 14, all: true }).api(ApiKey::EndTxn).times(3)),
             4 => cluster.inject(Fault::new(FaultKind::Refuse { code: 51, all: true }).api(ApiKey::EndTxn).times(3)),
-            _ => cluster.inject(Fault::new(FaultKind::DoAndRefuse { code: 15 }).api(ApiKey::EndTxn)),
+            _ => cluster.inject(Fault::new(FaultKind::ExecuteAndRefuse { code: 15 }).api(ApiKey::EndTxn)),
         }
         producer.commit_transaction(PATIENCE).unwrap();
         expected.push(value);

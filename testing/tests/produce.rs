@@ -9,7 +9,7 @@ use kafka_batch_core::compression::GzipLevel;
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch_core::{Compression, Magic};
 use kafka_batch_testing::wire::produce::ProduceResponse;
-use kafka_batch_testing::{ApiKey, RejectedIdentities, Release, TestCluster, Topic};
+use kafka_batch_testing::{ApiKey, RejectedProducerIds, Release, TestCluster, Topic};
 
 const CODECS: [Compression; 4] =
     [Compression::None, Compression::Gzip(GzipLevel::DEFAULT), Compression::Snappy, Compression::Lz4];
@@ -111,6 +111,21 @@ fn damaged_batches_are_rejected_with_the_codes_of_kafka() {
 }
 
 #[test]
+fn violations_name_the_fault() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    client.produce(12, "t", changed(&batch(&["a"]), 17, &[1, 2, 3, 4], true));
+    client.produce(12, "t", stamped(&["a"], Stamp::NONE.producer(7, -1, 0)));
+    assert_eq!(
+        cluster.violations(),
+        [
+            "a record set that is rejected with CORRUPT_MESSAGE (2): the checksum does not match the bytes",
+            "a batch of producer 7 with the negative epoch -1",
+        ]
+    );
+}
+
+#[test]
 fn zstd_needs_a_newer_version_and_is_stored_unread_without_its_codec() {
     let cluster = TestCluster::builder().topic("t").start().unwrap();
     let mut client = Client::new(&cluster, 1);
@@ -157,7 +172,7 @@ fn idempotent_batches_are_stored_once_and_in_order() {
     assert_eq!(send(0, 7, &["c"]), (47, -1), "an old epoch");
     cluster.forget_producers("t", 0);
     assert_eq!(send(1, 0, &["d"]), (0, 8), "the broker has forgotten the producer");
-    cluster.reject_identities(RejectedIdentities::OwnEpochs, 49);
+    cluster.reject_identities(RejectedProducerIds::OwnEpochs, 49);
     assert_eq!(cluster.log("t", 0).unwrap().records().unwrap().len(), 9);
 }
 

@@ -181,10 +181,10 @@ fn each_strategy_makes_faults_that_can_happen() {
     }
     for kind in [
         "Refuse {",
-        "DoAndRefuse",
+        "ExecuteAndRefuse",
         "RejectRecords",
-        "CloseConnection { done: true }",
-        "CloseConnection { done: false }",
+        "CloseConnection { executed: true }",
+        "CloseConnection { executed: false }",
         "CutResponse",
         "DelayRequest",
         "DelayResponse",

@@ -40,7 +40,7 @@ async fn a_producer_over_tls_sends_through_faults_and_restarts() {
     let cluster = TestCluster::builder().brokers(2).tls().start().unwrap();
     let producer = producer(&cluster, &cluster).build().unwrap();
     assert_eq!(send(&producer, "a").await, Some(0));
-    cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce));
+    cluster.inject(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::Produce));
     assert_eq!(send(&producer, "b").await, Some(1), "stored once");
     cluster.cut_after(cluster.leader("t", 0).unwrap(), Direction::ToBroker, 10);
     assert_eq!(send(&producer, "c").await, Some(2));

@@ -138,7 +138,7 @@ impl Run {
                 let api = *self.random.pick(&apis);
                 let done = self.random.percent(70);
                 let fault = match kind {
-                    8 => FaultKind::CloseConnection { done },
+                    8 => FaultKind::CloseConnection { executed: done },
                     _ => FaultKind::DelayRequest(self.random.millis(1, 900)),
                 };
                 self.network.engine.inject(Fault::new(fault).api(api));

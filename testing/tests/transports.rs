@@ -20,7 +20,7 @@ async fn send(producer: &impl Transport, topic: &str, values: &[&str]) -> Option
 /// Sends through a cluster whose broker is killed in between.
 async fn send_and_restart(cluster: &TestCluster, producer: &impl Transport) {
     assert_eq!(send(producer, "t", &["a", "b"]).await, Some(0));
-    cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).topic("t"));
+    cluster.inject(Fault::new(FaultKind::CloseConnection { executed: true }).topic("t"));
     assert_eq!(send(producer, "t", &["c"]).await, Some(2), "stored once although the response was lost");
     assert!(cluster.kill(1));
     assert!(cluster.restart(1).unwrap());

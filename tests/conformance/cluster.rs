@@ -126,7 +126,7 @@ impl Cluster {
         for answer in answers {
             let kind = match answer {
                 Answer::Error(code) => FaultKind::Refuse { code: code.0, all: true },
-                Answer::Close => FaultKind::CloseConnection { done: false },
+                Answer::Close => FaultKind::CloseConnection { executed: false },
             };
             self.cluster.inject(Fault::new(kind).api(ApiKey::Produce));
         }

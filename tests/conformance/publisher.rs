@@ -155,7 +155,7 @@ async fn what_fails_is_returned_and_the_others_are_delivered<S: Subject>() {
         match outcome {
             Ok(outcome) => published += outcome.messages.len(),
             Err(outcome) => {
-                assert!(matches!(outcome.reason, UndeliveredReason::Rejected(_)), "{outcome}");
+                assert!(matches!(outcome.reason, UndeliveredReason::Rejected { .. }), "{outcome}");
                 rejected += outcome.messages.len();
             }
         }

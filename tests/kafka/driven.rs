@@ -52,8 +52,8 @@ impl Driven {
 
     pub(crate) fn handle_event(&mut self) {
         match self.producer.next_event(Duration::from_secs(100)).expect("an event") {
-            Event::Delivered { batch, delivery } => assert!(self.ends.insert(batch, Ok(delivery)).is_none()),
-            Event::Failed { batch, error } => assert!(self.ends.insert(batch, Err(error)).is_none()),
+            Event::Delivered { id, delivery } => assert!(self.ends.insert(id, Ok(delivery)).is_none()),
+            Event::Failed { id, error } => assert!(self.ends.insert(id, Err(error)).is_none()),
             Event::Ready { versions, .. } => self.versions.push(versions),
             Event::Topic { topic, partitions } => drop(self.topics.insert(topic, partitions)),
             Event::Closed => self.closed = true,
@@ -90,7 +90,7 @@ impl Driven {
     pub(crate) fn rejected(&mut self, batch: BatchId) -> (ErrorCode, DeliveryError) {
         let failed = self.end(batch).unwrap_err();
         assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
-        let FailureReason::Broker(error) = &failed.reason else { panic!("{failed}") };
+        let error = failed.reason.broker_error().unwrap_or_else(|| panic!("{failed}"));
         assert!(error.api != ApiKey::Produce || error.broker == Some(1), "{failed}");
         (error.code, failed)
     }

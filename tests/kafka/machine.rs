@@ -217,9 +217,9 @@ fn missing_topics_are_created_if_the_broker_creates_them_and_partitions_are_not(
         assert_eq!(driven.delivered(id).base_offset(), Some(n * 10));
     }
     assert_eq!(driven.rejected(bad).0, ErrorCode::INVALID_TOPIC_EXCEPTION);
-    let (code, failed) = driven.rejected(beyond);
-    assert_eq!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-    assert!(failed.to_string().contains("has partitions 0 to 0"), "{failed}");
+    let failed = driven.end(beyond).unwrap_err();
+    assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
+    assert!(matches!(failed.reason, FailureReason::UnknownPartition { partition: 7, partitions: 1, .. }), "{failed}");
     assert_eq!(driven.lookup_topic(&name), Ok(1));
     let refused = driven.lookup_topic("no such name").unwrap_err();
     let TopicLookupError::Broker(error) = &refused else { panic!("{refused}") };

@@ -66,8 +66,8 @@ proptest! {
         let mut batch = batch(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
         let mut returned = Vec::new();
         for record in records {
-            let metadata = batch.append(record.for_magic(magic).borrowed())?.appended().expect("accepted");
-            returned.push((metadata.size, metadata.crc.expect("every message has a checksum")));
+            let appended = batch.append(record.for_magic(magic).borrowed())?.appended().expect("accepted");
+            returned.push((appended.size, appended.crc.expect("every message has a checksum")));
         }
         let stamped = batch.seal()?.without_producer_id();
         let mut bytes = &stamped.bytes()[..];

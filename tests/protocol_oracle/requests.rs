@@ -235,7 +235,7 @@ fn what_a_version_cannot_carry_is_an_error() {
     assert!(lost(produce.encode(13, HEADER)).contains("KIP-516"));
 
     let error = produce.encode(14, HEADER).unwrap_err();
-    assert_eq!(error.to_string(), "Produce v14 is not among 0-13, which this client speaks");
+    assert_eq!(error.to_string(), "Produce v14 is not among 0-13, which this client supports");
     let mechanism = "x".repeat(40_000);
     let error = SaslHandshakeRequest { mechanism: &mechanism }.encode(1, HEADER).unwrap_err();
     assert_eq!(

@@ -83,7 +83,7 @@ impl Broker {
         matches!(self.kind, Kind::Mock(_))
     }
 
-    /// A topic with so many partitions, the leaders of which take batches. With a real broker it is a new one each time, so
+    /// A topic with this many partitions, the leaders of which take batches. With a real broker it is a new one each time, so
     /// that what was written can go when it was counted; the mock cluster has one of each, and forgets by itself.
     pub fn topic(&self, partitions: i32, number: usize) -> Result<Topic, Box<dyn Error>> {
         let name = match &self.kind {

@@ -18,12 +18,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Begins after so many records that do not count.
+    /// Begins after `warm_up` records that do not count.
     pub fn start(job: &Job, warm_up: u64) -> Self {
         Self::begin(job.seconds, warm_up)
     }
 
-    /// The same, for so many seconds.
+    /// Begins a measurement of this many seconds.
     pub fn begin(seconds: f64, warm_up: u64) -> Self {
         let begun = Instant::now();
         let until = begun + Duration::from_secs_f64(seconds);

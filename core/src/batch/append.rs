@@ -6,8 +6,8 @@ use core::ops::Range;
 use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
-    Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    RecordMetadata, RecordStats, SizePolicy,
+    Append, AppendError, Appended, AppendedRecord, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason,
+    KafkaBatch, RecordStats, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -81,7 +81,8 @@ impl KafkaBatch {
     /// Appends records in order, up to the first one that is refused. The records before that one stay in the batch.
     ///
     /// # Errors
-    /// The batch is full, or no batch with these settings can hold a record. The error has the record's position.
+    /// The batch is full, or a record cannot be in it: no batch with these settings can hold it, or its key routes to another
+    /// partition. The error has the record's position.
     pub fn extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Appended, ExtendError> {
         self.append_all(records, &mut Records)
     }
@@ -98,7 +99,8 @@ impl KafkaBatch {
     /// next batch. A full batch is not an error here.
     ///
     /// # Errors
-    /// No batch with these settings can hold a record. It stays at the front of the iterator: remove it to continue.
+    /// No batch with these settings can hold a record, or its key routes to another partition. It stays at the front of the
+    /// iterator: remove it to continue.
     ///
     /// # Examples
     ///
@@ -123,11 +125,10 @@ impl KafkaBatch {
         self.append_from(records, &mut Records)
     }
 
-    /// Returns the metadata of the records at these positions, as [`append`](Self::append) returned it. Positions beyond the
-    /// end are ignored.
+    /// Returns the records at these positions, as [`append`](Self::append) returned them. Positions beyond the end are ignored.
     ///
-    /// It is computed from the encoded records, of which those in front are skipped one by one.
-    pub fn metadata(&self, positions: Range<usize>) -> impl Iterator<Item = RecordMetadata> + '_ {
+    /// They are computed from the encoded records, of which those in front are skipped one by one.
+    pub fn appended_records(&self, positions: Range<usize>) -> impl Iterator<Item = AppendedRecord> + '_ {
         let mut end = 0;
         let all = self.records().map(move |view| {
             let Measurement { offset, timestamp, size, encoding } = self.measure(&view.to_record(), view.offset as u32);
@@ -137,7 +138,7 @@ impl KafkaBatch {
                 Encoding::V2 { .. } => None,
                 Encoding::Message => Some(legacy::stored_checksum(&self.payload()[start..end])),
             };
-            RecordMetadata { position: offset as usize, size, timestamp, crc }
+            AppendedRecord { offset, size, timestamp, crc }
         });
         all.take(positions.end).skip(positions.start)
     }
@@ -146,7 +147,7 @@ impl KafkaBatch {
     /// timestamp deltas is included.
     ///
     /// # Errors
-    /// No batch with these settings can hold the record, for a reason other than a size limit.
+    /// The record cannot be in this batch, for a reason other than the configured limits: see [`AppendError`].
     pub fn cost(&self, record: impl AsRecord) -> Result<usize, AppendError> {
         let record = record.as_record();
         self.check_encodable(&record, self.measure(&record, self.stats.next_offset_delta).size)
@@ -178,7 +179,7 @@ impl KafkaBatch {
         self.check_encodable(record, measured.size)?;
         let size = self.size() as u64 + measured.size;
         if size > MAX_BATCH_LEN as u64 {
-            return Err(AppendError::TooLong { size });
+            return Err(AppendError::BatchTooLong { size });
         }
         self.prepare_write(record.key, measured);
         self.write(record, measured);
@@ -295,7 +296,7 @@ impl KafkaBatch {
         Ok(reason.map(|reason| Full { needed: size, available: self.room(), reason }))
     }
 
-    /// Returns the record's size, if a batch with these settings can hold the record at all.
+    /// Returns the record's size, if the record can be in this batch apart from the configured limits.
     fn check_encodable(&self, record: &Record<'_>, size: u64) -> Result<usize, AppendError> {
         self.route_key(record.key)?;
         if !self.magic.has_headers() && !record.headers.is_empty() {
@@ -404,7 +405,7 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn write(&mut self, record: &Record<'_>, measured: Measurement) -> RecordMetadata {
+    fn write(&mut self, record: &Record<'_>, measured: Measurement) -> AppendedRecord {
         let Measurement { offset, timestamp, encoding, size } = measured;
         let crc = match encoding {
             Encoding::V2 { prefix, body_len } => {
@@ -423,7 +424,7 @@ impl KafkaBatch {
         stats.next_offset_delta = offset + 1;
         stats.timestamps.include(timestamp);
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.stats.len, "written as measured");
-        RecordMetadata { position: offset as usize, size, timestamp, crc }
+        AppendedRecord { offset, size, timestamp, crc }
     }
 }
 

@@ -128,7 +128,7 @@ impl fmt::Display for ConvertError {
         match self {
             Self::Losses { refused, .. } => refused.fmt(f),
             Self::TooLong { magic, reason, .. } => {
-                write!(f, "the batch cannot be converted to {magic}: {reason}; split it first")
+                write!(f, "the batch cannot be converted to {magic}: {reason}")
             }
         }
     }
@@ -191,5 +191,42 @@ impl KafkaBatch {
         }
         converted.closed = self.closed;
         Ok(converted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use super::*;
+    use crate::batch::BatchOptions;
+    use crate::batch::options::MAX_BATCH_LEN;
+    use crate::magic::MagicChoice;
+
+    /// The memory of the large values is never touched, so this costs nothing.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_batch_that_is_too_long_for_the_format_is_to_be_split_and_a_record_to_be_shortened() {
+        let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V2));
+        let batch = || options.clone().build(0).unwrap();
+        let overhead = batch().cost(Record::new("")).unwrap() + 4; // the length and that of the value have 5 bytes, not 1
+        let value = vec![0; MAX_BATCH_LEN];
+        let alone = |len: usize| Record::new(&value[..len - overhead - 4]);
+        let most = MAX_BATCH_LEN - 61;
+
+        let mut large = batch();
+        assert_eq!(large.cost(alone(most)).unwrap(), most);
+        assert!(large.append(Record::new("x")).unwrap().appended().is_some());
+        let error = large.append_unlimited(&alone(most), 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the batch would have 2147483655 bytes in this format, which allows 2147483647: split it"
+        );
+        let error = batch().append(alone(most + 1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the record has 2147483587 bytes, and a batch has room for 2147483586: shorten it"
+        );
     }
 }

@@ -18,7 +18,7 @@ pub enum FromMessagesError {
     /// The pinned format cannot carry one of the settings.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// A message did not fit, or no batch with these settings can hold it.
+    /// A message did not fit, or cannot be in the batch: see [`AppendError`].
     #[error(transparent)]
     Extend(#[from] ExtendError),
 }
@@ -42,8 +42,8 @@ impl KafkaBatch {
     /// Creates a batch that holds all these messages, with the defaults of one call.
     ///
     /// # Errors
-    /// The pinned format cannot carry one of the settings, the messages overflow the batch, or no batch with these settings
-    /// can hold one of them. The error has the message's position.
+    /// The pinned format cannot carry one of the settings, the messages overflow the batch, or one of them cannot be in it (see
+    /// [`AppendError`]). The error has the message's position.
     pub fn from_messages<M: Message>(
         options: BatchOptions,
         now: impl Into<Timestamp>,
@@ -87,7 +87,8 @@ impl MessageWriter<'_, '_> {
     /// Appends a message, if it fits. As [`KafkaBatch::append`].
     ///
     /// # Errors
-    /// The message cannot be encoded, or no batch with these settings can hold it. The batch is unchanged.
+    /// The message cannot be encoded, no batch with these settings can hold it, or its key routes to another partition. The
+    /// batch is unchanged.
     pub fn append<M: Message + ?Sized>(&mut self, message: &M) -> Result<Append, AppendError> {
         let record = self.composer.compose(message)?;
         self.batch.append(record)
@@ -96,7 +97,7 @@ impl MessageWriter<'_, '_> {
     /// Appends messages in order, up to the first one that is refused. As [`KafkaBatch::extend`].
     ///
     /// # Errors
-    /// The batch is full, a message cannot be encoded, or no batch with these settings can hold it. The error has the
+    /// The batch is full, or a message cannot be encoded or cannot be in the batch (see [`AppendError`]). The error has the
     /// message's position.
     pub fn extend<M: Message>(&mut self, messages: &[M]) -> Result<Appended, ExtendError> {
         self.batch.append_all(messages, &mut self.composer)
@@ -114,7 +115,7 @@ impl MessageWriter<'_, '_> {
     /// Appends messages from the front of an iterator until one does not fit. As [`KafkaBatch::fill_from`].
     ///
     /// # Errors
-    /// A message cannot be encoded, or no batch with these settings can hold it. It stays at the front of the iterator:
+    /// A message cannot be encoded, or cannot be in the batch (see [`AppendError`]). It stays at the front of the iterator:
     /// remove it to continue.
     pub fn fill_from<M: Message>(
         &mut self,

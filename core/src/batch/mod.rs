@@ -60,6 +60,6 @@ pub(crate) use kafka_batch::{KafkaBatch, RecordStats};
 pub(crate) use messages::RecordComposer;
 pub(crate) use options::{BatchOptions, SizePolicy};
 pub(crate) use outcome::{
-    Append, AppendError, Appended, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
+    Append, AppendError, Appended, AppendedRecord, BatchOverflow, ExtendError, FillOutcome, Full, FullReason,
 };
 pub(crate) use seal::{SealErrorReason, SealedBatch};

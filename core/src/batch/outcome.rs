@@ -18,17 +18,17 @@ use crate::time::Timestamp;
 #[must_use = "the record was not appended if the batch is full"]
 pub enum Append {
     /// The record is in the batch.
-    Appended(RecordMetadata),
+    Appended(AppendedRecord),
     /// The record does not fit, and the batch is unchanged. A smaller record may still fit.
     Full(Full),
 }
 
 impl Append {
-    /// Returns the metadata of a record that was appended, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
+    /// Returns the record that was appended, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
     #[must_use]
-    pub const fn appended(self) -> Option<RecordMetadata> {
+    pub const fn appended(self) -> Option<AppendedRecord> {
         match self {
-            Self::Appended(metadata) => Some(metadata),
+            Self::Appended(record) => Some(record),
             Self::Full(_) => None,
         }
     }
@@ -40,13 +40,13 @@ impl Append {
     }
 }
 
-/// The metadata of a record in a batch that is not sent yet.
+/// What a batch knows of a record that was appended, before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RecordMetadata {
-    /// The record's position in the batch, counted from 0; after [`KafkaBatch::append_at`](crate::KafkaBatch::append_at),
-    /// the relative offset given to it.
-    pub position: usize,
+pub struct AppendedRecord {
+    /// The record's offset relative to the batch: its position, counted from 0; after
+    /// [`KafkaBatch::append_at`](crate::KafkaBatch::append_at), the offset given to it.
+    pub offset: u32,
     /// The record's encoded size in bytes, before compression.
     pub size: usize,
     /// The record's timestamp: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.
@@ -57,7 +57,7 @@ pub struct RecordMetadata {
 
 /// The records that a call has appended: where they are in the batch, and how many bytes they take.
 ///
-/// [`KafkaBatch::metadata`](crate::KafkaBatch::metadata) computes the metadata of each from the batch.
+/// [`KafkaBatch::appended_records`](crate::KafkaBatch::appended_records) computes each of them from the batch.
 ///
 /// # Examples
 ///
@@ -68,7 +68,7 @@ pub struct RecordMetadata {
 /// let _ = batch.append(Record::new("first"))?;
 /// let appended = batch.extend(["second", "third"].map(Record::new))?;
 /// assert_eq!((appended.positions(), appended.bytes()), (1..3, 13 + 12));
-/// let sizes: Vec<_> = batch.metadata(appended.positions()).map(|metadata| metadata.size).collect();
+/// let sizes: Vec<_> = batch.appended_records(appended.positions()).map(|record| record.size).collect();
 /// assert_eq!(sizes, [13, 12]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -202,10 +202,17 @@ pub enum AppendError {
         /// The hard limit in bytes.
         limit: usize,
     },
-    /// The record exceeds the 2³¹ − 1 bytes that the format allows.
-    #[error("the record has {size} bytes, and the format allows 2147483647: shorten it")]
+    /// The record exceeds what a batch of 2³¹ − 1 bytes, which is the most that the format allows, has room for.
+    #[error("the record has {size} bytes, and a batch has room for 2147483586: shorten it")]
     TooLong {
         /// The size of the encoded record in bytes.
+        size: u64,
+    },
+    /// The batch would exceed the 2³¹ − 1 bytes that the format allows. Only a [conversion](crate::KafkaBatch::convert) reports
+    /// it: a batch to which records are appended is [full](Append::Full).
+    #[error("the batch would have {size} bytes in this format, which allows 2147483647: split it")]
+    BatchTooLong {
+        /// The size in bytes that the batch would have at this record.
         size: u64,
     },
     /// The record's key routes to another partition than the keys before it
@@ -242,7 +249,7 @@ pub enum AppendError {
 pub enum ExtendError {
     /// The batch is full.
     Overflow(BatchOverflow),
-    /// No batch with these settings can hold a record.
+    /// A record cannot be in the batch: no batch with these settings can hold it, or its key routes to another partition.
     #[non_exhaustive]
     Failed {
         /// The position of the record among those passed, counted from 0.

@@ -92,7 +92,7 @@ pub enum ConnectionErrorKind {
     Protocol(String),
     /// The first bytes received are not of Kafka's protocol.
     Foreign(ForeignProtocol),
-    /// The broker offers no version of this API that this client speaks.
+    /// The broker offers no version of this API that this client supports.
     Incompatible(ApiKey),
     /// The broker refused ApiVersions or the credentials, or requires a rebootstrap (KIP-1102).
     Refused(BrokerError),
@@ -115,7 +115,7 @@ impl fmt::Display for ConnectionErrorKind {
             Self::Protocol(violation) => write!(f, "it violates the protocol: {violation}"),
             Self::Foreign(protocol) => protocol.fmt(f),
             Self::Incompatible(api) => {
-                write!(f, "it offers no version of {api} that this client speaks ({})", api.versions())
+                write!(f, "it offers no version of {api} that this client supports ({})", api.versions())
             }
             Self::Refused(error) => error.fmt(f),
             Self::Scram(error) => write!(f, "SCRAM: {error}"),

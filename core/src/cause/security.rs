@@ -114,11 +114,11 @@ impl fmt::Display for SecurityMismatch {
         let Self { configured, suggested, evidence } = self;
         f.write_str(match evidence {
             MismatchEvidence::TlsResponse => "this port requires TLS",
-            MismatchEvidence::NoTls => "this port seems to speak plaintext, not TLS",
-            MismatchEvidence::ClosedOnApiVersions if configured.has_tls() => "if this port wants SASL",
+            MismatchEvidence::NoTls => "this port seems to use plaintext, not TLS",
+            MismatchEvidence::ClosedOnApiVersions if configured.has_tls() => "if this port requires SASL",
             MismatchEvidence::ClosedOnApiVersions if configured.has_sasl() => "if this port requires TLS",
             MismatchEvidence::ClosedOnApiVersions => "if this port requires TLS or SASL",
-            MismatchEvidence::ClosedAfterApiVersions => "if this port wants SASL",
+            MismatchEvidence::ClosedAfterApiVersions => "if this port requires SASL",
             MismatchEvidence::SaslRefused => "this port does not support SASL",
         })?;
         f.write_str(match evidence {
@@ -204,13 +204,13 @@ mod tests {
             (
                 Ssl,
                 NoTls,
-                Some("this port seems to speak plaintext, not TLS: set security.protocol to plaintext (it is ssl)"),
+                Some("this port seems to use plaintext, not TLS: set security.protocol to plaintext (it is ssl)"),
             ),
             (
                 SaslSsl,
                 NoTls,
                 Some(
-                    "this port seems to speak plaintext, not TLS: set security.protocol to sasl_plaintext (it is sasl_ssl)",
+                    "this port seems to use plaintext, not TLS: set security.protocol to sasl_plaintext (it is sasl_ssl)",
                 ),
             ),
             (
@@ -226,17 +226,21 @@ mod tests {
                 ClosedOnApiVersions,
                 Some("if this port requires TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
-            (Ssl, ClosedOnApiVersions, Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)")),
+            (
+                Ssl,
+                ClosedOnApiVersions,
+                Some("if this port requires SASL, set security.protocol to sasl_ssl (it is ssl)"),
+            ),
             (SaslSsl, ClosedOnApiVersions, None),
             (
                 Plaintext,
                 ClosedAfterApiVersions,
-                Some("if this port wants SASL, set security.protocol to sasl_plaintext (it is plaintext)"),
+                Some("if this port requires SASL, set security.protocol to sasl_plaintext (it is plaintext)"),
             ),
             (
                 Ssl,
                 ClosedAfterApiVersions,
-                Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)"),
+                Some("if this port requires SASL, set security.protocol to sasl_ssl (it is ssl)"),
             ),
             (SaslSsl, ClosedAfterApiVersions, None),
             (

@@ -93,8 +93,8 @@ pub enum LastErrorKind {
 pub struct TimeoutCause {
     /// What was waited for when the timeout expired, if it is known.
     pub waiting_for: Option<WaitingFor>,
-    /// The last error before that, if there was one: of the request itself, of the partition leader's connection or,
-    /// while no leader is known, of any connection.
+    /// The last error before that, if there was one: of the request itself, of the topic in the last Metadata response, of the
+    /// partition leader's connection or, while no leader is known, of any connection.
     pub last_error: Option<LastError>,
 }
 
@@ -104,6 +104,15 @@ impl TimeoutCause {
     pub const fn connection_error(&self) -> Option<&ConnectionError> {
         match &self.last_error {
             Some(LastError { error: LastErrorKind::Connection(error), .. }) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns the last error before the timeout if it was the response of a broker.
+    #[must_use]
+    pub const fn broker_error(&self) -> Option<&BrokerError> {
+        match &self.last_error {
+            Some(LastError { error: LastErrorKind::Broker(error), .. }) => Some(error),
             _ => None,
         }
     }

@@ -151,13 +151,13 @@ pub enum ParseCompressionError {
         input: String,
     },
     /// The codec is not compiled into this build.
-    #[error("compression {input:?}: {codec} is not compiled in, switch on the cargo feature `{feature}`")]
+    #[error("compression {input:?}: {codec} is not compiled in: enable the Cargo feature `{feature}`")]
     NotCompiled {
         /// The text that was parsed.
         input: String,
         /// The codec in the text.
         codec: Codec,
-        /// The cargo feature to switch on.
+        /// The Cargo feature to enable.
         feature: &'static str,
     },
     /// The text has a level, but the codec has no levels.

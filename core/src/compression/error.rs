@@ -48,13 +48,11 @@ pub enum CompressError {
 #[non_exhaustive]
 pub enum DecompressError {
     /// The codec is not compiled into this build.
-    #[error(
-        "the records are compressed with {codec}, which is not compiled in: switch on the cargo feature `{feature}`"
-    )]
+    #[error("the records are compressed with {codec}, which is not compiled in: enable the Cargo feature `{feature}`")]
     NotCompiled {
         /// The codec in the batch's attributes.
         codec: Codec,
-        /// The cargo feature to switch on.
+        /// The Cargo feature to enable.
         feature: &'static str,
     },
     /// The batch's format is too old for the codec (zstd needs magic 2, KIP-110). No broker accepts

@@ -13,7 +13,7 @@ use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
-use super::unfinished::{Place, Unfinished, UnfinishedBatch};
+use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
 use crate::time::Instant;
@@ -46,7 +46,7 @@ impl Accumulator {
         let (id, place) = self.unfinished.accept(batch.size(), deadline, index);
         self.partitions[index].accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, deadline));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
-        if matches!(self.schedule.wait(index), Wait::Batch | Wait::Itself) {
+        if matches!(self.schedule.waits_for(index), Wait::Batch | Wait::OwnEvent) {
             self.mark_for_examination(index);
         }
         id
@@ -100,7 +100,7 @@ impl Accumulator {
             self.topics.set_active(partition.topic_index, is_active);
             if is_active { self.active += 1 } else { self.active -= 1 }
         }
-        let before = self.schedule.wait(index);
+        let before = self.schedule.waits_for(index);
         let wait = if is_active { Wait::Examination } else { Wait::Batch };
         if before != wait {
             self.schedule.set(index, wait);
@@ -111,7 +111,7 @@ impl Accumulator {
     /// Marks a partition to be examined after an event of its own. One that waits for its turn at its leader keeps its
     /// place: it is examined when it has its turn.
     pub(super) fn mark_unless_queued(&mut self, index: PartitionIndex, leader: Option<i32>) -> Wait {
-        let wait = self.schedule.wait(index);
+        let wait = self.schedule.waits_for(index);
         let is_queued = wait == leader.map_or(Wait::Examination, |leader| Wait::Turn(Node::Broker(leader)));
         if is_queued && !self.partitions[index].is_empty() { wait } else { self.mark_for_examination(index) }
     }
@@ -165,7 +165,7 @@ impl Accumulator {
     }
 
     /// Records that a batch was delivered or has failed.
-    pub(super) fn finish(&mut self, batch: BatchId, place: Place) {
+    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex) {
         self.unfinished.finish(batch, place);
     }
 
@@ -201,12 +201,12 @@ mod tests {
     fn a_partition_keeps_its_place_at_its_leader_and_only_there() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
         accumulator.accept(batch(), TopicPartition::new("t", 0), Instant::START, &mut ids);
-        assert_eq!(accumulator.schedule.wait(0), Wait::Examination);
+        assert_eq!(accumulator.schedule.waits_for(0), Wait::Examination);
         let turn = Wait::Turn(Node::Broker(1));
         for (leader, expected) in [(Some(1), turn), (Some(2), Wait::Examination), (None, Wait::Examination)] {
             accumulator.schedule.set(0, turn);
             assert_eq!(accumulator.mark_unless_queued(0, leader), turn);
-            assert_eq!(accumulator.schedule.wait(0), expected, "{leader:?}");
+            assert_eq!(accumulator.schedule.waits_for(0), expected, "{leader:?}");
         }
     }
 
@@ -216,13 +216,13 @@ mod tests {
         let to = TopicPartition::new("t", 0);
         accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
         for (wait, expected) in [
-            (Wait::Itself, Wait::Examination),
+            (Wait::OwnEvent, Wait::Examination),
             (Wait::Backoff, Wait::Backoff),
             (Wait::Turn(Node::Broker(1)), Wait::Turn(Node::Broker(1))),
         ] {
             accumulator.schedule.set(0, wait);
             accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
-            assert_eq!(accumulator.schedule.wait(0), expected);
+            assert_eq!(accumulator.schedule.waits_for(0), expected);
         }
     }
 
@@ -239,6 +239,6 @@ mod tests {
             assert_eq!((accumulator.active().count(), accumulator.topics.active().count()), (active, active));
         }
         assert!(!accumulator.is_active());
-        assert_eq!(accumulator.schedule.wait(0), Wait::Batch);
+        assert_eq!(accumulator.schedule.waits_for(0), Wait::Batch);
     }
 }

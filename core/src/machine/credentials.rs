@@ -289,7 +289,10 @@ pub enum CredentialsError {
     #[error("the {0} contains a NUL, which PLAIN does not support")]
     Nul(Credential),
     /// It contains a character that SCRAM requires to be prepared, which Kafka does not do.
-    #[error("the {0} contains a character that is not printable ASCII, which SCRAM does not support here")]
+    #[error(
+        "the {0} contains a character that is not printable ASCII, and Kafka's SCRAM does not normalize others (SASLprep): \
+         choose printable ASCII"
+    )]
     NotPrintableAscii(Credential),
 }
 

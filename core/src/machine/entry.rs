@@ -7,7 +7,7 @@ use super::identity::Identity;
 use super::io::ConnectionId;
 use super::node::Node;
 use super::sequence::StampOrder;
-use super::unfinished::Place;
+use super::unfinished::UnfinishedIndex;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub(super) id: EntryId,
     pub(super) batch: BatchId,
     /// The place of the accepted batch among the unfinished ones.
-    pub(super) place: Place,
+    pub(super) place: UnfinishedIndex,
     pub(super) origin: Origin,
     pub(super) payload: Payload,
     /// Once it is stamped: what was stamped before it in the partition, under the same identity.
@@ -68,7 +68,7 @@ impl Entry {
     pub(super) fn new(
         id: EntryId,
         batch: BatchId,
-        place: Place,
+        place: UnfinishedIndex,
         origin: Origin,
         sealed: SealedBatch,
         deadline: Instant,
@@ -124,7 +124,7 @@ impl Entry {
     }
 
     /// Returns `true` if it is not stamped: it was never sent, or certainly no attempt was written.
-    pub(super) fn is_unsent(&self) -> bool {
+    pub(super) fn is_unstamped(&self) -> bool {
         matches!(self.payload, Payload::Sealed(_)) && self.in_flight.is_none() && self.refused_by.is_none()
     }
 }

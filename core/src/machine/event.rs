@@ -55,16 +55,16 @@ pub enum CloseMode {
 pub enum Event {
     /// The batch is in the log (with `acks=0`: it was sent).
     Delivered {
-        /// Which batch.
-        batch: BatchId,
-        /// Where it is, and the batch itself.
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The offsets of its records, and the batch.
         delivery: Delivery,
     },
     /// The batch failed.
     Failed {
-        /// Which batch.
-        batch: BatchId,
-        /// Why, what is known of its records, and the batch itself.
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The reason, the fate of its records, and the batch.
         error: DeliveryError,
     },
     /// Every batch that was accepted before the flush was delivered or has failed.
@@ -120,12 +120,12 @@ pub struct MachineSendError {
 pub enum MachineSendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
     #[error(
-        "{in_flight} bytes are in flight, and the {needed} of this batch would exceed buffer.memory ({limit} bytes): send it \
+        "{buffered} bytes are buffered, and the {needed} of this batch would exceed buffer.memory ({limit} bytes): send it \
          again after the next event"
     )]
     Full {
         /// Bytes of unfinished batches.
-        in_flight: usize,
+        buffered: usize,
         /// Bytes of this batch.
         needed: usize,
         /// The limit.

@@ -20,7 +20,7 @@
 //!     };
 //!     debug_assert_eq!(machine.take_misuse(), None)          // optional: mistakes of this driver, in words
 //!     wait for the first of: a command, while machine.has_room(); input from a connection; the deadline
-//!     call machine.send(…) or machine.handle_input(…); nothing is to be called for the deadline
+//!     call machine.send(…) or machine.handle_input(…); after the deadline, poll again
 //! }
 //! ```
 //! [`Output::Wait`] is the last output of each drain, because a driver must not sleep while there is something to do.
@@ -52,8 +52,8 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Resequence, IdentityRefused: certainly in no log; stamped again under ◀───┘
-//!         a new epoch or a new producer id
+//!     └── OutOfOrderSequence, IdentityRefused: certainly in no log; stamped ◀──────┘
+//!         again, under a new epoch or a new producer id
 //!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each state: Failed, as not written if that is certain, otherwise as unknown
@@ -76,26 +76,26 @@
 //! use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
 //!
 //! let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_700_000_000_000) };
-//! let mut producer = Machine::new(MachineConfig::new([("localhost", 9092)]), clock, 42);
-//! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing is to be done yet");
+//! let mut machine = Machine::new(MachineConfig::new([("localhost", 9092)]), clock, 42);
+//! assert!(matches!(machine.poll_output(clock.now), Output::Wait(None)), "nothing is to be done yet");
 //!
-//! let mut batch = KafkaBatch::new(producer.wall_time(clock.now));
+//! let mut batch = KafkaBatch::new(machine.wall_time(clock.now));
 //! batch.extend([Record::new("hello")])?;
-//! let id = producer.send(batch.seal()?, TopicPartition::new("greetings", 0), clock.now)?;
+//! let id = machine.send(batch.seal()?, TopicPartition::new("greetings", 0), clock.now)?;
 //!
-//! let Output::Connect { connection, port: 9092, .. } = producer.poll_output(clock.now) else { panic!() };
-//! let Output::Wait(Some(_deadline)) = producer.poll_output(clock.now) else { panic!("the connection is pending") };
-//! producer.handle_input(Input::Connected(connection), clock.now);
-//! let Output::Transmit { bytes, .. } = producer.poll_output(clock.now) else { panic!("ApiVersions is sent") };
+//! let Output::Connect { connection, port: 9092, .. } = machine.poll_output(clock.now) else { panic!() };
+//! let Output::Wait(Some(_deadline)) = machine.poll_output(clock.now) else { panic!("the connection is pending") };
+//! machine.handle_input(Input::Connected(connection), clock.now);
+//! let Output::Transmit { bytes, .. } = machine.poll_output(clock.now) else { panic!("ApiVersions is sent") };
 //! assert_eq!(bytes[0][4..6], [0, 18]); // ApiVersions
 //! # drop(bytes);
 //!
 //! // There is no response. After `delivery.timeout.ms` the batch fails, and the event returns it.
 //! let mut now = clock.now;
 //! let error = loop {
-//!     match producer.poll_output(now) {
+//!     match machine.poll_output(now) {
 //!         Output::Wait(next) => now = next.expect("a timer is set"),
-//!         Output::Event(Event::Failed { batch, error }) if batch == id => break error,
+//!         Output::Event(Event::Failed { id: failed, error }) if failed == id => break error,
 //!         _ => {}
 //!     }
 //! };

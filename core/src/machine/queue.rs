@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use super::entry::{Entry, EntryId};
 
 /// A queue of entries. Only its first entries, the window, can be in flight, stamped, or awaiting proof: those after it
-/// are [unsent](Entry::is_unsent). Searches examine the window only. It has at most as many entries as batches that were
+/// are [unstamped](Entry::is_unstamped). Searches examine the window only. It has at most as many entries as batches that were
 /// sent and have no outcome (five, if the producer is idempotent), and the parts of a split batch before one of them.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -29,7 +29,7 @@ impl Queue {
         self.entries.iter().take(self.window).map(|entry| &**entry).enumerate()
     }
 
-    /// Returns the position of the first entry after the window, if there is one. It is unsent, as all after it are.
+    /// Returns the position of the first entry after the window, if there is one. It is unstamped, as all after it are.
     pub(super) fn first_after_window(&self) -> Option<usize> {
         (self.window < self.entries.len()).then_some(self.window)
     }
@@ -39,15 +39,15 @@ impl Queue {
         self.window().find(|(_, entry)| entry.id == id).map(|(at, _)| at)
     }
 
-    /// Appends an unsent entry.
+    /// Appends an unstamped entry.
     pub(super) fn push(&mut self, entry: Box<Entry>) {
-        debug_assert!(entry.is_unsent());
+        debug_assert!(entry.is_unstamped());
         self.entries.push_back(entry);
     }
 
-    /// Inserts an unsent entry at this position.
+    /// Inserts an unstamped entry at this position.
     pub(super) fn insert(&mut self, at: usize, entry: Box<Entry>) {
-        debug_assert!(entry.is_unsent());
+        debug_assert!(entry.is_unstamped());
         self.entries.insert(at, entry);
         self.window += usize::from(at < self.window);
     }
@@ -67,7 +67,7 @@ impl Queue {
     pub(super) fn update<T>(&mut self, at: usize, change: impl FnOnce(&mut Entry) -> T) -> T {
         let entry = &mut self.entries[at];
         let result = change(entry);
-        if !entry.is_unsent() {
+        if !entry.is_unstamped() {
             self.window = self.window.max(at + 1);
         } else {
             self.shrink();
@@ -75,17 +75,17 @@ impl Queue {
         result
     }
 
-    /// Removes unsent entries from the end of the window. Each was added to it when it was sent.
+    /// Removes unstamped entries from the end of the window. Each was added to it when it was stamped.
     fn shrink(&mut self) {
-        while self.window > 0 && self.entries[self.window - 1].is_unsent() {
+        while self.window > 0 && self.entries[self.window - 1].is_unstamped() {
             self.window -= 1;
         }
     }
 
-    /// Asserts that no entry after the window was sent.
+    /// Asserts that no entry after the window is in flight, stamped or awaits proof.
     #[cfg(debug_assertions)]
     pub(super) fn assert_window(&self) {
-        debug_assert!(self.entries.iter().skip(self.window).all(|entry| entry.is_unsent()));
+        debug_assert!(self.entries.iter().skip(self.window).all(|entry| entry.is_unstamped()));
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Wait {
     /// To be examined: something of it has changed.
     Examination,
     /// An event of its own: a response, or another batch.
-    Itself,
+    OwnEvent,
     /// The end of its retry backoff.
     Backoff,
     /// A condition that several partitions can wait for.
@@ -82,7 +82,7 @@ struct Turns {
 impl Lists {
     fn of(&mut self, wait: Wait) -> Option<&mut List> {
         match wait {
-            Wait::Batch | Wait::Itself | Wait::Backoff => None,
+            Wait::Batch | Wait::OwnEvent | Wait::Backoff => None,
             Wait::Examination => Some(&mut self.examination),
             Wait::Condition(condition) => Some(self.condition(condition)),
             Wait::Turn(node) => Some(&mut self.turns.entry(node).or_default().list),
@@ -100,7 +100,7 @@ impl Lists {
 
 impl Schedule {
     /// Returns what a partition waits for.
-    pub(super) fn wait(&self, index: PartitionIndex) -> Wait {
+    pub(super) fn waits_for(&self, index: PartitionIndex) -> Wait {
         self.links.get(index).map_or(Wait::Batch, |link| link.wait)
     }
 
@@ -235,7 +235,7 @@ impl Schedule {
                 listed += 1;
             }
         }
-        let unlisted = |link: &&Link| matches!(link.wait, Wait::Batch | Wait::Itself | Wait::Backoff);
+        let unlisted = |link: &&Link| matches!(link.wait, Wait::Batch | Wait::OwnEvent | Wait::Backoff);
         let unlisted = self.links.iter().filter(unlisted).count();
         debug_assert_eq!(listed + unlisted, self.links.len(), "a partition is in no list");
     }
@@ -251,7 +251,7 @@ mod tests {
     fn examined(schedule: &mut Schedule) -> Vec<PartitionIndex> {
         let mut examined = Vec::new();
         while let Some(index) = schedule.next_to_examine() {
-            schedule.set(index, Wait::Itself);
+            schedule.set(index, Wait::OwnEvent);
             examined.push(index);
         }
         examined
@@ -274,8 +274,8 @@ mod tests {
         schedule.set(1, Wait::Batch);
         assert!(examined(&mut schedule).is_empty());
         assert_eq!(
-            [0, 1, 2, 9].map(|index| schedule.wait(index)),
-            [Wait::Itself, Wait::Batch, Wait::Backoff, Wait::Batch]
+            [0, 1, 2, 9].map(|index| schedule.waits_for(index)),
+            [Wait::OwnEvent, Wait::Batch, Wait::Backoff, Wait::Batch]
         );
         #[cfg(debug_assertions)]
         schedule.assert_lists();
@@ -293,7 +293,7 @@ mod tests {
             turns.push(index);
             schedule.set(index, Wait::Turn(ONE));
         }
-        schedule.set(4, Wait::Itself);
+        schedule.set(4, Wait::OwnEvent);
         turns.push(schedule.first_turn(ONE).unwrap());
         assert_eq!(turns, [5, 3, 4, 5, 3]);
         assert_eq!(schedule.first_turn(TWO), None);
@@ -317,7 +317,7 @@ mod tests {
         schedule.node_changed(TWO);
         schedule.node_changed(TWO);
         assert_eq!(schedule.due_node(), Some(TWO));
-        schedule.set(1, Wait::Itself);
+        schedule.set(1, Wait::OwnEvent);
         assert_eq!(schedule.due_node(), None, "its only partition waits for something else");
     }
 

@@ -8,7 +8,7 @@ use crate::time::Instant;
 
 /// The place of a batch in [`Unfinished`]. It is reused after the batch has finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(usize);
+pub(super) struct UnfinishedIndex(usize);
 
 /// An accepted batch without an outcome.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,8 @@ pub(super) struct UnfinishedBatch {
     /// The size that it was accepted with, in bytes.
     size: usize,
     /// The batches accepted before and after it.
-    older: Option<Place>,
-    newer: Option<Place>,
+    older: Option<UnfinishedIndex>,
+    newer: Option<UnfinishedIndex>,
 }
 
 /// The accepted batches without an outcome: a doubly linked list in one vector, so that a batch in the middle is removed
@@ -30,16 +30,21 @@ pub(super) struct UnfinishedBatch {
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     places: Vec<UnfinishedBatch>,
-    free: Vec<Place>,
-    oldest: Option<Place>,
-    newest: Option<Place>,
+    free: Vec<UnfinishedIndex>,
+    oldest: Option<UnfinishedIndex>,
+    newest: Option<UnfinishedIndex>,
     bytes: usize,
     next_batch: u64,
 }
 
 impl Unfinished {
     /// Accepts a batch: it is the newest.
-    pub(super) fn accept(&mut self, size: usize, deadline: Instant, partition: PartitionIndex) -> (BatchId, Place) {
+    pub(super) fn accept(
+        &mut self,
+        size: usize,
+        deadline: Instant,
+        partition: PartitionIndex,
+    ) -> (BatchId, UnfinishedIndex) {
         let id = self.next_batch();
         self.next_batch += 1;
         self.bytes += size;
@@ -51,7 +56,7 @@ impl Unfinished {
             }
             None => {
                 self.places.push(batch);
-                Place(self.places.len() - 1)
+                UnfinishedIndex(self.places.len() - 1)
             }
         };
         match self.newest.replace(place) {
@@ -62,7 +67,7 @@ impl Unfinished {
     }
 
     /// Removes a batch that was delivered or has failed.
-    pub(super) fn finish(&mut self, id: BatchId, place: Place) {
+    pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) {
         let UnfinishedBatch { size, older, newer, id: at_place, .. } = self.places[place.0];
         debug_assert_eq!(id, at_place, "a batch has finished twice");
         match older {
@@ -98,7 +103,7 @@ mod tests {
     use super::*;
     use core::time::Duration;
 
-    fn accept(unfinished: &mut Unfinished, size: usize) -> (BatchId, Place) {
+    fn accept(unfinished: &mut Unfinished, size: usize) -> (BatchId, UnfinishedIndex) {
         let deadline = Instant::START + Duration::from_secs(unfinished.next_batch);
         unfinished.accept(size, deadline, size)
     }

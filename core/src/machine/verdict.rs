@@ -15,10 +15,10 @@ pub(super) enum AttemptResult {
     Abandoned { in_flight: bool },
 }
 
-/// What to do with the batch.
+/// What to do with the batch: `Done`, `Retry` and `Fail`; or why the broker refused it, where the partition decides what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is in the log.
+    /// It is in the log (with `acks=0`: it was sent).
     Done,
     /// Send the same bytes again. `leader_in_doubt`: the leader may have changed, so it is forgotten until the next
     /// metadata. `maybe_written`: this attempt may have been written, or may yet be.
@@ -27,9 +27,11 @@ pub(super) enum Verdict {
     Fail { maybe_written: bool },
     /// The broker refused it for its size.
     TooLarge,
-    /// The broker refused it because its sequence number is not the one that the broker expects: if no earlier batch is
-    /// unacknowledged, assign new sequence numbers under a new epoch; otherwise an earlier batch must be sent first.
-    Resequence,
+    /// The broker refused it because its sequence number is not the one that the broker expects, or because it does not know
+    /// the producer id. It is retried after an earlier batch; or gets a new sequence number under a new epoch; or the producer
+    /// id is refused, if it is the first batch under it; or, if it may be in the log already, it waits for proof or fails with
+    /// an unknown fate.
+    OutOfOrderSequence,
     /// The broker refused it because of its producer id or epoch, whatever the sequence number: no partition uses them
     /// any more, and a new producer id is requested.
     IdentityRefused,
@@ -37,7 +39,7 @@ pub(super) enum Verdict {
 
 /// Returns what to do with a batch after a Produce attempt. An unknown error code fails it, with an unknown fate.
 pub(super) fn produce(outcome: AttemptResult, acks: Acks, idempotent: bool) -> Verdict {
-    use Verdict::{Done, Fail, IdentityRefused, Resequence, Retry, TooLarge};
+    use Verdict::{Done, Fail, IdentityRefused, OutOfOrderSequence, Retry, TooLarge};
     // Only with acks=all does a leader wait for its followers after its own write. It can lose leadership while it
     // waits, and answers then with the same codes as for a refusal before the write. The next leader may have the
     // records.
@@ -78,7 +80,7 @@ pub(super) fn produce(outcome: AttemptResult, acks: Acks, idempotent: bool) -> V
         | ErrorCode::NOT_COORDINATOR
         | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { leader_in_doubt: false, maybe_written: false },
 
-        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Resequence,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => OutOfOrderSequence,
         // Brokers answer with all of these before they append anything. The first three mean that the producer id or
         // epoch is unknown, or is used by another producer by now. The last two are about transactions, which this
         // producer does not use: the broker has one open under this producer id (Kafka's `ProducerAppendInfo`), and this
@@ -227,8 +229,8 @@ mod tests {
         not_coordinator NOT_COORDINATOR RETRY, RETRY, RETRY;
         concurrent_transactions CONCURRENT_TRANSACTIONS RETRY, RETRY, RETRY;
         throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
-        out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Resequence, REFUSED, REFUSED;
-        unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Resequence, REFUSED, REFUSED;
+        out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::OutOfOrderSequence, REFUSED, REFUSED;
+        unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::OutOfOrderSequence, REFUSED, REFUSED;
         invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::IdentityRefused, REFUSED, REFUSED;
         message_too_large MESSAGE_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;
         record_list_too_large RECORD_LIST_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;

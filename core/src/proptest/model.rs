@@ -341,7 +341,7 @@ impl Model {
             }
         }
         AppendOutcome::Appended {
-            position: offset as usize,
+            offset,
             size: needed,
             timestamp: self.timestamp_of(record),
             has_crc: self.magic != Magic::V2,

@@ -11,8 +11,8 @@ use ::proptest::{prop_assert, prop_assert_eq};
 use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedHeader, OwnedRecord, laws};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{
-    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch, Mark,
-    OptionsError, RecordMetadata, RollbackError,
+    Appended, AppendedRecord, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch,
+    Mark, OptionsError, RollbackError,
 };
 use crate::headers::Header;
 use crate::magic::Magic;
@@ -360,8 +360,8 @@ struct ExtendOutcome {
     /// The positions of the records in the batch.
     positions: Range<usize>,
     bytes: usize,
-    /// The metadata of these records, as the batch computes them afterwards.
-    appended: Vec<RecordMetadata>,
+    /// These records, as the batch computes them afterwards.
+    appended: Vec<AppendedRecord>,
     /// The position of the first record that was refused, and its outcome.
     refused: Option<(usize, AppendOutcome)>,
 }
@@ -369,8 +369,8 @@ struct ExtendOutcome {
 impl ExtendOutcome {
     fn new(batch: &KafkaBatch, appended: Appended, refused: Option<(usize, AppendOutcome)>) -> Self {
         let (positions, bytes) = (appended.positions(), appended.bytes());
-        let appended = batch.metadata(positions.clone());
-        let appended = appended.map(|metadata| RecordMetadata { crc: None, ..metadata }).collect();
+        let appended = batch.appended_records(positions.clone());
+        let appended = appended.map(|record| AppendedRecord { crc: None, ..record }).collect();
         Self { positions, bytes, appended, refused }
     }
 
@@ -395,13 +395,13 @@ impl ExtendOutcome {
         let start = model.stored().len();
         let mut appended = Vec::new();
         let refused = records.iter().enumerate().find_map(|(at, record)| match model.append(record) {
-            AppendOutcome::Appended { position, size, timestamp, .. } => {
-                appended.push(RecordMetadata { position, size, timestamp, crc: None });
+            AppendOutcome::Appended { offset, size, timestamp, .. } => {
+                appended.push(AppendedRecord { offset, size, timestamp, crc: None });
                 None
             }
             refusal => Some((at, refusal)),
         });
-        let bytes = appended.iter().map(|metadata| metadata.size).sum();
+        let bytes = appended.iter().map(|record| record.size).sum();
         Self { positions: start..model.stored().len(), bytes, appended, refused }
     }
 

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub enum AppendOutcome {
     /// [`Append::Appended`].
     Appended {
-        /// The record's position, or the offset given to it.
-        position: usize,
+        /// The record's offset relative to the batch.
+        offset: u32,
         /// The record's encoded size in bytes.
         size: usize,
         /// The record's timestamp in the batch.
@@ -46,6 +46,11 @@ pub enum AppendOutcome {
     /// [`AppendError::TooLong`].
     TooLong {
         /// The size of the encoded record in bytes.
+        size: u64,
+    },
+    /// [`AppendError::BatchTooLong`].
+    BatchTooLong {
+        /// The size in bytes that the batch would have.
         size: u64,
     },
     /// [`AppendError::RoutesElsewhere`].
@@ -84,6 +89,7 @@ impl AppendOutcome {
             AppendError::Headers { magic, headers } => Self::Headers { magic, headers },
             AppendError::TooLarge { size, limit } => Self::TooLarge { size, limit },
             AppendError::TooLong { size } => Self::TooLong { size },
+            AppendError::BatchTooLong { size } => Self::BatchTooLong { size },
             AppendError::RoutesElsewhere { key, batch } => Self::RoutesElsewhere { key, batch },
             AppendError::InvalidOffset { found, next } => Self::InvalidOffset { found, next },
             AppendError::Message(_) => Self::Message,
@@ -95,7 +101,7 @@ impl From<&Result<Append, AppendError>> for AppendOutcome {
     fn from(outcome: &Result<Append, AppendError>) -> Self {
         match outcome {
             Ok(Append::Appended(appended)) => Self::Appended {
-                position: appended.position,
+                offset: appended.offset,
                 size: appended.size,
                 timestamp: appended.timestamp,
                 has_crc: appended.crc.is_some(),

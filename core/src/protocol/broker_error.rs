@@ -79,16 +79,16 @@ impl BrokerError {
                 "split the batch, or raise the topic's max.message.bytes"
             }
             ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => {
-                "fewer replicas are in sync than the topic's min.insync.replicas asks for"
+                "fewer replicas are in sync than the topic's min.insync.replicas requires: wait for replicas, or lower it"
             }
             ErrorCode::INVALID_TIMESTAMP => {
-                "the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms say which ones it takes"
+                "the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms limit which ones it accepts"
             }
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => "this user may not write to the topic: change the broker's ACLs",
             ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
-                "this user lacks IdempotentWrite in the broker's ACLs, which enable.idempotence asks for before 2.8"
+                "this user lacks IdempotentWrite in the broker's ACLs, which enable.idempotence requires before 2.8"
             }
-            ErrorCode::SASL_AUTHENTICATION_FAILED => "see to sasl.username and sasl.password",
+            ErrorCode::SASL_AUTHENTICATION_FAILED => "check sasl.username and sasl.password",
             _ => return None,
         })
     }

@@ -54,7 +54,7 @@ pub enum ProtocolErrorKind {
     #[error("bytes after the end of the message: {0}")]
     TrailingBytes(usize),
     /// The version is outside [`ApiKey::versions`]; nothing was decoded.
-    #[error("a version that this client does not speak")]
+    #[error("a version that this client does not support")]
     UnsupportedVersion,
 }
 
@@ -84,7 +84,7 @@ pub enum FrameError {
 #[non_exhaustive]
 pub enum RequestEncodeError {
     /// The version is outside [`ApiKey::versions`].
-    #[error("{api} v{version} is not among {supported}, which this client speaks")]
+    #[error("{api} v{version} is not among {supported}, which this client supports")]
     UnsupportedVersion {
         /// The API of the request.
         api: ApiKey,

@@ -1,6 +1,7 @@
 //! The outcome of the messages of a [`PartitionedPublisher`](super::PartitionedPublisher).
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::counted::Counted;
@@ -35,8 +36,14 @@ pub struct Undelivered<M> {
 #[non_exhaustive]
 pub enum UndeliveredReason {
     /// A message cannot be in any batch. Nothing of it was sent, and the other messages are not affected.
-    #[error(transparent)]
-    Rejected(#[from] PartitionedAppendError),
+    #[error("topic {topic:?}: {error}")]
+    #[non_exhaustive]
+    Rejected {
+        /// The topic.
+        topic: String,
+        /// Why no batch can hold it.
+        error: PartitionedAppendError,
+    },
     /// The batch was not accepted. Nothing of it was sent. The error has the batch.
     #[error(transparent)]
     Send(Box<SendError>),
@@ -52,7 +59,7 @@ impl UndeliveredReason {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Rejected(_) => false,
+            Self::Rejected { .. } => false,
             Self::Send(error) => error.is_retriable(),
             Self::Delivery(error) => error.is_retriable(),
         }

@@ -7,7 +7,7 @@ pub(super) const MAX_DELAY: i64 = 100;
 
 /// What came from the source.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Polled {
+pub(super) enum SourcePoll {
     /// Messages, and there may be more.
     Some,
     /// None for the moment, and the source wakes the task; or it has ended.

@@ -14,7 +14,7 @@ use core::time::Duration;
 use futures_core::Stream;
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
-use super::pace::{MAX_DELAY, Pace, Polled};
+use super::pace::{MAX_DELAY, Pace, SourcePoll};
 use super::sender::{BatchSender, Outcome, SENT_PER_POLL};
 use crate::batch::{AppendError, RecordComposer};
 use crate::outgoing::{Defaults, Message};
@@ -303,13 +303,13 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
             let now = (self.clock)();
             changed |= self.poll_lookup(now, context);
             let source = self.poll_source(now, context);
-            changed |= source == Polled::Some;
+            changed |= source == SourcePoll::Some;
             // While the source has messages, batches are due at most once a millisecond, also with a linger of 0.
             let is_time = now != self.checked_due || self.has_late || self.batches.exceeds_max_open_bytes();
-            if is_time || source != Polled::Some {
+            if is_time || source != SourcePoll::Some {
                 self.checked_due = now;
                 // Blocked by batches that are being sent, it has messages; blocked for want of memory, it waits.
-                let is_busy = source == Polled::Some || source == Polled::Blocked && sent_now > 0;
+                let is_busy = source == SourcePoll::Some || source == SourcePoll::Blocked && sent_now > 0;
                 changed |= self.push_due(now, is_busy);
             }
             if self.source.is_none() && self.batches.open_count() == 0 && self.sender.is_finished() {
@@ -324,29 +324,29 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
     }
 
     /// Appends messages until the source has none for the moment, or a batch has to be sent first.
-    fn poll_source(&mut self, now: Timestamp, context: &mut Context<'_>) -> Polled {
+    fn poll_source(&mut self, now: Timestamp, context: &mut Context<'_>) -> SourcePoll {
         if self.sender.has_unsent() || self.lookup.changed_to.is_some() {
-            return Polled::Blocked;
+            return SourcePoll::Blocked;
         }
         for _ in 0..MESSAGES_PER_ROUND {
-            let Some(source) = &mut self.source else { return Polled::None };
+            let Some(source) = &mut self.source else { return SourcePoll::None };
             match source.as_mut().poll_next(context) {
                 Poll::Ready(Some(message)) => {
                     self.pace.took_message();
                     self.append(message, now);
                     let is_blocked = self.sender.has_unsent() || self.rejected.is_some();
                     if is_blocked || self.batches.exceeds_max_open_bytes() {
-                        return Polled::Some;
+                        return SourcePoll::Some;
                     }
                 }
                 Poll::Ready(None) => {
                     self.source = None;
-                    return Polled::Some;
+                    return SourcePoll::Some;
                 }
-                Poll::Pending => return Polled::None,
+                Poll::Pending => return SourcePoll::None,
             }
         }
-        Polled::Some
+        SourcePoll::Some
     }
 
     fn append(&mut self, message: S::Item, now: Timestamp) {
@@ -373,7 +373,8 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
     }
 
     fn reject(&mut self, message: S::Item, error: PartitionedAppendError) {
-        self.rejected = Some(Undelivered { messages: vec![message], reason: UndeliveredReason::Rejected(error) });
+        let reason = UndeliveredReason::Rejected { topic: self.sender.topic().into(), error };
+        self.rejected = Some(Undelivered { messages: vec![message], reason });
     }
 
     /// Passes the batches that are due to the sender: all of them at the end, and before the number of partitions changes; as many

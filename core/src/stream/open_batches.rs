@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch};
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -87,7 +87,7 @@ impl OpenBatches {
         let batch = &mut self.node(Some(place))?.batch;
         batch.set_now(now);
         let appended = batch.append(*record);
-        if let Ok(Append::Appended(RecordMetadata { size, .. })) = appended {
+        if let Ok(Append::Appended(AppendedRecord { size, .. })) = appended {
             self.bytes += size;
         }
         Some(appended)

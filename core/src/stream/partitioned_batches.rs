@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::linger;
 use super::open_batches::OpenBatches;
-use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch};
 use crate::partitioner::{StickyPartitioner, partition_for_key};
 use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;
@@ -40,7 +40,7 @@ use crate::time::Timestamp;
 /// let key = Record::new("21.5").key("sensor-7");
 /// let first = batches.append(key, None, now)?; // to the partition of the key, as in the Java client
 /// let second = batches.append(key, None, now)?;
-/// assert_eq!((second.partition, second.metadata.position), (first.partition, 1));
+/// assert_eq!((second.partition, second.record.offset), (first.partition, 1));
 /// let third = batches.append(key, None, now)?;
 /// let full = third.full.expect("a batch holds two records"); // to be sent
 /// assert_eq!((full.partition, full.batch.record_count()), (first.partition, 2));
@@ -81,7 +81,7 @@ pub struct PartitionPlacement {
     /// The record's partition.
     pub partition: i32,
     /// The record's position in the open batch of that partition, its size and its timestamp.
-    pub metadata: RecordMetadata,
+    pub record: AppendedRecord,
     /// The batch into which the record did not fit, to be sent. It is for the same partition, except if the record has
     /// neither a key nor an explicit partition.
     pub full: Option<PartitionBatch>,
@@ -92,14 +92,17 @@ pub struct PartitionPlacement {
 #[non_exhaustive]
 pub enum PartitionedAppendError {
     /// The topic has no such partition.
-    #[error("the topic has partitions 0 to {}, but partition {partition} was requested", partitions.get() - 1)]
+    #[error(
+        "partition {partition} was requested, but the topic has partitions 0 to {}: request one of them, or none",
+        partitions.get() - 1
+    )]
     UnknownPartition {
         /// The requested partition.
         partition: i32,
         /// The number of partitions.
         partitions: NonZeroU32,
     },
-    /// No batch with these settings can hold the record.
+    /// No batch with these settings can hold the record: see [`AppendError`].
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -257,7 +260,7 @@ impl PartitionedBatches {
         self.open.bytes() > self.max_open_bytes
     }
 
-    /// Returns `true` if the oldest open batch waits for at least so many milliseconds longer than [`linger`](Self::linger), or
+    /// Returns `true` if the oldest open batch waits for at least `millis` milliseconds longer than [`linger`](Self::linger), or
     /// the clock was set back.
     pub(crate) fn is_late(&self, now: Timestamp, millis: i64) -> bool {
         let (Some((_, opened)), Some(linger)) = (self.open.oldest(), self.linger) else { return false };
@@ -275,17 +278,17 @@ impl PartitionedBatches {
     ) -> Result<PartitionPlacement, PartitionedAppendError> {
         let place = partition as usize;
         if let Some(appended) = self.open.append(place, record, now) {
-            if let Append::Appended(metadata) = appended? {
-                return Ok(PartitionPlacement { partition, metadata, full: None });
+            if let Append::Appended(record) = appended? {
+                return Ok(PartitionPlacement { partition, record, full: None });
             }
         }
         let mut next = self.open.new_batch(place, &self.template, now);
-        let Append::Appended(metadata) = next.append(*record)? else {
+        let Append::Appended(record) = next.append(*record)? else {
             unreachable!("an empty batch takes any record that a batch with its settings can hold");
         };
         let full = self.take(partition);
         self.open.insert(place, next, now);
-        Ok(PartitionPlacement { partition, metadata, full })
+        Ok(PartitionPlacement { partition, record, full })
     }
 
     /// Appends to the sticky partition. If its batch is full, another partition becomes the sticky one.
@@ -295,26 +298,26 @@ impl PartitionedBatches {
         now: Timestamp,
     ) -> Result<PartitionPlacement, PartitionedAppendError> {
         let partition = self.sticky.partition(self.partitions);
-        let metadata = match self.open.append(partition as usize, record, now) {
+        let appended = match self.open.append(partition as usize, record, now) {
             Some(appended) => appended?.appended(),
             None => return self.append_to(partition, record, now),
         };
-        if let Some(metadata) = metadata {
-            return Ok(PartitionPlacement { partition, metadata, full: None });
+        if let Some(record) = appended {
+            return Ok(PartitionPlacement { partition, record, full: None });
         }
         self.sticky.batch_sent(self.partitions);
         let next = self.sticky.partition(self.partitions);
         // The next batch may hold records with keys, and the record may not fit there either. Then it begins the batch after
         // the full one, so that an append never fills two.
-        let metadata = match self.open.append(next as usize, record, now) {
+        let appended = match self.open.append(next as usize, record, now) {
             Some(appended) => appended?.appended(),
-            None => Some(self.append_to(next, record, now)?.metadata),
+            None => Some(self.append_to(next, record, now)?.record),
         };
-        match metadata {
-            Some(metadata) => {
+        match appended {
+            Some(record) => {
                 let batch = self.open.remove(partition as usize);
                 let full = batch.map(|batch| PartitionBatch { partition, batch });
-                Ok(PartitionPlacement { partition: next, metadata, full })
+                Ok(PartitionPlacement { partition: next, record, full })
             }
             None => self.append_to(partition, record, now),
         }

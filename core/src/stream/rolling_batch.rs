@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::linger;
-use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata, SizePolicy};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch, SizePolicy};
 use crate::record::AsRecord;
 use crate::time::Timestamp;
 
@@ -30,7 +30,7 @@ use crate::time::Timestamp;
 /// let mut rolling = RollingBatch::new(first).linger(Duration::from_millis(5));
 ///
 /// let placements = ["a", "b", "c"].map(|value| rolling.append(Record::new(value), now).unwrap());
-/// assert_eq!(placements.each_ref().map(|placement| (placement.batch, placement.metadata.position)), [(0, 0), (0, 1), (1, 0)]);
+/// assert_eq!(placements.each_ref().map(|placement| (placement.batch, placement.record.offset)), [(0, 0), (0, 1), (1, 0)]);
 /// let full = placements.into_iter().find_map(|placement| placement.full).expect("the first batch holds two records");
 /// assert_eq!((full.number, full.batch.record_count()), (0, 2)); // to be sent
 ///
@@ -59,7 +59,7 @@ pub struct Placement {
     /// The number of the batch that holds the record, counted from 0.
     pub batch: u64,
     /// The record's position in that batch, its size and its timestamp.
-    pub metadata: RecordMetadata,
+    pub record: AppendedRecord,
     /// The previous batch, if the record did not fit into it.
     pub full: Option<NumberedBatch>,
 }
@@ -104,23 +104,23 @@ impl RollingBatch {
     pub fn append(&mut self, record: impl AsRecord, now: impl Into<Timestamp>) -> Result<Placement, AppendError> {
         let (record, now) = (record.as_record(), now.into());
         self.current.set_now(now);
-        let (metadata, full) = match self.current.append(record)? {
-            Append::Appended(metadata) => (metadata, None),
+        let (record, full) = match self.current.append(record)? {
+            Append::Appended(appended) => (appended, None),
             Append::Full(_) => {
                 let mut next = self.next_batch();
-                let Append::Appended(metadata) = next.append(record)? else {
+                let Append::Appended(appended) = next.append(record)? else {
                     unreachable!("an empty batch takes any record that a batch with its settings can hold");
                 };
                 if self.current.is_empty() {
                     self.current = next; // the caller had closed it, and it holds nothing to send
-                    (metadata, None)
+                    (appended, None)
                 } else {
-                    (metadata, Some(self.begin(next)))
+                    (appended, Some(self.begin(next)))
                 }
             }
         };
         self.first_append.get_or_insert(now);
-        Ok(Placement { batch: self.number, metadata, full })
+        Ok(Placement { batch: self.number, record, full })
     }
 
     /// Returns how long the current batch may still wait; `None` if it is empty or no [`linger`](Self::linger) is set.
@@ -206,7 +206,7 @@ mod tests {
         let mut places = Vec::new();
         for value in &values {
             let placed = rolling.append(Record::new(value), at(0)).unwrap();
-            places.push((placed.batch as usize, placed.metadata.position));
+            places.push((placed.batch as usize, placed.record.offset as usize));
             batches.extend(placed.full);
         }
         batches.extend(rolling.take());

@@ -52,11 +52,11 @@ pub enum ChannelError {
 /// many batches that a future for each takes a noticeable time. Dropping it drops the batches that are not accepted, and discards
 /// the outcomes of those that are.
 pub trait BatchChannel: Send {
-    /// Removes batches from the front of the queue and sends them, until `limit` of them are accepted or refused, or none is left
+    /// Removes batches from the front and sends them, until `limit` of them are accepted or refused, or none is left
     /// (ready), or the next one has to wait, as for memory (pending). Does not wait for outcomes.
-    fn poll_send(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()>;
+    fn poll_send(&mut self, batches: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()>;
 
-    /// Returns the ids of the batches that were removed from the queue and are neither accepted nor refused, in order.
+    /// Returns the ids of the batches that were removed and are neither accepted nor refused, in order.
     fn unaccepted(&self) -> Vec<u64>;
 
     /// Returns the number of [`unaccepted`](Self::unaccepted) batches.
@@ -89,12 +89,12 @@ impl<'a, T: Transport> FutureChannel<'a, T> {
 }
 
 impl<T: Transport> BatchChannel for FutureChannel<'_, T> {
-    fn poll_send(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_send(&mut self, batches: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..limit {
             let (id, mut accepted) = match self.sending.take() {
                 Some(sending) => sending,
                 None => {
-                    let Some(ChannelBatch { id, partition, batch }) = queue.pop_front() else { break };
+                    let Some(ChannelBatch { id, partition, batch }) = batches.pop_front() else { break };
                     let to = TopicPartition::new(self.topic, partition);
                     (id, Box::pin(self.transport.send_batch(batch, to)) as Sending<'_, T>)
                 }

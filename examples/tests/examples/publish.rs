@@ -128,7 +128,7 @@ fn publish_reports_the_batches_that_were_accepted_before_one_was_rejected() {
 fn publish_reports_unknown_outcomes() {
     let cluster = TestCluster::start();
     cluster.create_topic("orders").unwrap();
-    let time_out = FaultKind::DoAndRefuse { code: REQUEST_TIMED_OUT };
+    let time_out = FaultKind::ExecuteAndRefuse { code: REQUEST_TIMED_OUT };
     cluster.inject(Fault::new(time_out).api(ApiKey::Produce).always());
     let brokers = cluster.bootstrap_servers();
     let run = publish(&["--brokers", &brokers, "--topic", "orders", "--timeout", "1", "-"], "{}\n{}\n");

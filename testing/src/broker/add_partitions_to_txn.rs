@@ -110,7 +110,7 @@ impl Broker {
                 .collect(),
         });
         let mut results: Vec<_> = each.collect();
-        if call.fault == Some(&FaultKind::Omit) && !results.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && !results.is_empty() {
             results.remove(0);
         }
         results

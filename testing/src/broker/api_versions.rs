@@ -36,7 +36,7 @@ impl Broker {
             .filter_map(|&api| self.release.lists(api).map(|versions| entry(api, versions)))
             .collect();
         match call.fault {
-            Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }) => {
+            Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }) => {
                 let version = if *code == UNSUPPORTED_VERSION { 0 } else { request.version };
                 ExecuteResult::Answer(self.versions(request, version, *code, listed, cluster))
             }

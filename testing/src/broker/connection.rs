@@ -183,7 +183,7 @@ impl Broker {
         }
         match &fault {
             Some(FaultKind::DropRequest) => return Some(Phase::Unresponsive),
-            Some(FaultKind::CloseConnection { done: false }) => return Some(Phase::Closing),
+            Some(FaultKind::CloseConnection { executed: false }) => return Some(Phase::Closing),
             Some(FaultKind::DelayRequest(delay)) => at = at.saturating_add(*delay),
             Some(FaultKind::Throttle(millis)) => self.throttle = Some(*millis),
             _ => {}

@@ -57,7 +57,7 @@ impl Broker {
                 result.num_partitions = partitions as i32;
                 result.replication_factor = replicas;
                 match call.fault {
-                    Some(FaultKind::DoAndRefuse { code }) => Err((*code, "refused by a fault".to_owned())),
+                    Some(FaultKind::ExecuteAndRefuse { code }) => Err((*code, "refused by a fault".to_owned())),
                     _ => Ok(()),
                 }
             });
@@ -67,7 +67,7 @@ impl Broker {
             }
             topics.push(result);
         }
-        if call.fault == Some(&FaultKind::Omit) && !topics.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && !topics.is_empty() {
             topics.remove(0);
         }
         let response = CreateTopicsResponse { throttle_time_ms: self.throttle.take().unwrap_or(0), topics };

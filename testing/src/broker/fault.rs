@@ -1,8 +1,8 @@
 //! Faults that a broker applies to requests.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::Moment;
 use crate::api_key::ApiKey;
 use crate::cluster_fault::Code;
 
@@ -125,7 +125,7 @@ pub enum FaultKind {
         all: bool,
     },
     /// The request is executed, and this error is returned nevertheless.
-    DoAndRefuse {
+    ExecuteAndRefuse {
         /// The error code.
         code: i16,
     },
@@ -139,16 +139,16 @@ pub enum FaultKind {
     DropResponse,
     /// The request is neither executed nor responded to.
     DropRequest,
-    /// The request is executed after this time. `Moment::MAX`: when it is released.
-    DelayRequest(Moment),
-    /// The response is sent after this time. `Moment::MAX`: when it is released.
-    DelayResponse(Moment),
+    /// The request is executed after this time. `Duration::MAX`: when it is released.
+    DelayRequest(Duration),
+    /// The response is sent after this time. `Duration::MAX`: when it is released.
+    DelayResponse(Duration),
     /// The response is sent twice.
     RespondTwice,
     /// The connection is closed instead of a response, before or after the request is executed.
     CloseConnection {
         /// True if the request is executed.
-        done: bool,
+        executed: bool,
     },
     /// The request is executed; the connection is closed after this many bytes of its response.
     CutResponse {
@@ -160,11 +160,11 @@ pub enum FaultKind {
     /// The response says that a quota is exceeded by this many milliseconds.
     Throttle(i32),
     /// The response omits its first partition or topic.
-    Omit,
+    OmitFirst,
     /// InitProducerId returns something other than a new id with epoch 0.
-    AssignedIdentity(AssignedIdentity),
+    AssignedProducerId(AssignedProducerId),
     /// Metadata of an earlier time is returned.
-    Stale,
+    StaleMetadata,
     /// Wrong metadata is returned.
     FalseMetadata(FalseMetadata),
 }
@@ -192,10 +192,10 @@ pub enum Garbage {
 /// What InitProducerId returns instead of a new id with epoch 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AssignedIdentity {
-    /// The identity assigned last.
+pub enum AssignedProducerId {
+    /// The producer id and epoch assigned last.
     Again,
-    /// The identity assigned first.
+    /// The producer id and epoch assigned first.
     First,
     /// The id assigned last, with a later epoch.
     LaterEpoch,
@@ -231,7 +231,9 @@ impl fmt::Debug for Fault {
             FaultKind::DelayRequest(time) => write!(f, "DelayRequest({:?})", Code(*time))?,
             FaultKind::DelayResponse(time) => write!(f, "DelayResponse({:?})", Code(*time))?,
             FaultKind::Garbage(garbage) => write!(f, "Garbage(Garbage::{garbage:?})")?,
-            FaultKind::AssignedIdentity(identity) => write!(f, "AssignedIdentity(AssignedIdentity::{identity:?})")?,
+            FaultKind::AssignedProducerId(identity) => {
+                write!(f, "AssignedProducerId(AssignedProducerId::{identity:?})")?;
+            }
             FaultKind::FalseMetadata(metadata) => write!(f, "FalseMetadata(FalseMetadata::{metadata:?})")?,
             kind => write!(f, "{kind:?}")?,
         }
@@ -267,7 +269,7 @@ impl FaultKind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Refuse { .. } => "error code",
-            Self::DoAndRefuse { .. } => "executed, and error code",
+            Self::ExecuteAndRefuse { .. } => "executed, and error code",
             Self::RejectRecords { .. } => "rejected records",
             Self::DropResponse => "answer lost",
             Self::DropRequest => "request lost",
@@ -278,10 +280,12 @@ impl FaultKind {
             Self::CutResponse { .. } => "broker closes the connection within the response",
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
-            Self::Omit => "partial answer",
-            Self::AssignedIdentity(AssignedIdentity::Again | AssignedIdentity::First) => "producer id assigned again",
-            Self::AssignedIdentity(_) => "unusual producer id",
-            Self::Stale => "stale metadata",
+            Self::OmitFirst => "partial answer",
+            Self::AssignedProducerId(AssignedProducerId::Again | AssignedProducerId::First) => {
+                "producer id assigned again"
+            }
+            Self::AssignedProducerId(_) => "unusual producer id",
+            Self::StaleMetadata => "stale metadata",
             Self::FalseMetadata(_) => "lying metadata",
         }
     }

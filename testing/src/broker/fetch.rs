@@ -86,10 +86,10 @@ impl Broker {
         let wait = Moment::from_millis(u64::try_from(body.max_wait_ms).unwrap_or(0));
         let refused = match call.fault {
             Some(FaultKind::Refuse { code, all }) => Some((*code, *all)),
-            Some(FaultKind::DoAndRefuse { code }) => Some((*code, false)),
+            Some(FaultKind::ExecuteAndRefuse { code }) => Some((*code, false)),
             _ => None,
         };
-        let omit = call.fault == Some(&FaultKind::Omit);
+        let omit = call.fault == Some(&FaultKind::OmitFirst);
         let until = call.now + wait;
         self.fetch_or_wait(
             request,

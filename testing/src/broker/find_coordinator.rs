@@ -39,7 +39,7 @@ impl Broker {
                 Err(error_code) => Coordinator { key, error_code, ..Default::default() },
             });
         }
-        if call.fault == Some(&FaultKind::Omit) && request.version >= 4 && !coordinators.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && request.version >= 4 && !coordinators.is_empty() {
             coordinators.remove(0);
         }
         let throttle_time_ms = self.throttle.take().unwrap_or(0);

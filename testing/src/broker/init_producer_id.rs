@@ -2,7 +2,7 @@
 //! says.
 
 use super::transactional::{code_for, outcome};
-use super::{AssignedIdentity, Broker, Call, ExecuteResult, FaultKind};
+use super::{AssignedProducerId, Broker, Call, ExecuteResult, FaultKind};
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::wire;
@@ -41,9 +41,9 @@ impl Broker {
             return ExecuteResult::Answer(wire::answer(request, request.version, &body));
         }
         match call.fault {
-            Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }) => body.error_code = *code,
+            Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }) => body.error_code = *code,
             fault => {
-                let how = if let Some(FaultKind::AssignedIdentity(how)) = fault { Some(*how) } else { None };
+                let how = if let Some(FaultKind::AssignedProducerId(how)) = fault { Some(*how) } else { None };
                 (body.producer_id, body.producer_epoch) = assign(how, cluster);
             }
         }
@@ -64,22 +64,22 @@ impl Broker {
             return Err(INVALID_TRANSACTION_TIMEOUT);
         }
         let timeout = Moment::from_millis(timeout_ms.unsigned_abs().into());
-        let late_epoch = call.fault == Some(&FaultKind::AssignedIdentity(AssignedIdentity::LateEpoch));
+        let late_epoch = call.fault == Some(&FaultKind::AssignedProducerId(AssignedProducerId::LateEpoch));
         cluster.init_transactional(self.id, id, expected, timeout, late_epoch, call.now)
     }
 }
 
 /// Returns the identity to assign.
-fn assign(how: Option<AssignedIdentity>, cluster: &mut Cluster) -> (i64, i16) {
+fn assign(how: Option<AssignedProducerId>, cluster: &mut Cluster) -> (i64, i16) {
     let last = cluster.assigned.last().copied();
     match (how, last) {
-        (Some(AssignedIdentity::Again), Some(last)) => last,
-        (Some(AssignedIdentity::First), Some(_)) => cluster.assigned[0],
-        (Some(AssignedIdentity::LaterEpoch), Some((id, epoch))) if epoch < i16::MAX - 3 => {
+        (Some(AssignedProducerId::Again), Some(last)) => last,
+        (Some(AssignedProducerId::First), Some(_)) => cluster.assigned[0],
+        (Some(AssignedProducerId::LaterEpoch), Some((id, epoch))) if epoch < i16::MAX - 3 => {
             cluster.assign(id, epoch + 3)
         }
-        (Some(AssignedIdentity::LateEpoch), _) => cluster.new_producer(i16::MAX - 1),
-        (Some(AssignedIdentity::Invalid), _) => (-1, 0),
+        (Some(AssignedProducerId::LateEpoch), _) => cluster.new_producer(i16::MAX - 1),
+        (Some(AssignedProducerId::Invalid), _) => (-1, 0),
         _ => cluster.new_producer(0),
     }
 }

@@ -64,7 +64,7 @@ impl Broker {
             .map(|(position, topic)| {
                 let refused = match call.fault {
                     Some(FaultKind::Refuse { code, all }) if *all || position == 0 => Some(*code),
-                    Some(FaultKind::DoAndRefuse { code }) if position == 0 => Some(*code),
+                    Some(FaultKind::ExecuteAndRefuse { code }) if position == 0 => Some(*code),
                     _ => None,
                 };
                 let name = cluster.name(&TopicRef::Name(topic.name.clone()));
@@ -93,7 +93,7 @@ impl Broker {
                 ListOffsetsTopicResponse { partitions: each.collect(), name: topic.name }
             })
             .collect();
-        if call.fault == Some(&FaultKind::Omit) && !topics.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && !topics.is_empty() {
             topics.remove(0);
         }
         let response = ListOffsetsResponse { throttle_time_ms: self.throttle.take().unwrap_or(0), topics };

@@ -90,7 +90,7 @@ impl Broker {
         }
         let fresh = view(cluster);
         let known = match (call.fault, &self.remembered) {
-            (Some(FaultKind::Stale), Some(old)) => old.clone(),
+            (Some(FaultKind::StaleMetadata), Some(old)) => old.clone(),
             _ => fresh.clone(),
         };
         if self.remembered.is_none() || self.random.percent(30) {
@@ -101,7 +101,7 @@ impl Broker {
         }
         let lie = match call.fault {
             Some(FaultKind::FalseMetadata(lie)) => Some(*lie),
-            Some(FaultKind::Omit) => Some(FalseMetadata::FewerPartitions),
+            Some(FaultKind::OmitFirst) => Some(FalseMetadata::FewerPartitions),
             _ => None,
         };
         let mut topics: Vec<_> = wanted.iter().map(|topic| self.topic(topic, &known, lie, cluster)).collect();

@@ -32,8 +32,8 @@ use bytes::Bytes;
 
 use self::connection::{Connection, Phase};
 pub(crate) use self::fault::Fault;
-use self::fault::{AssignedIdentity, FaultKind, Garbage};
-use self::identities::{RejectedIdentities, Rule};
+use self::fault::{AssignedProducerId, FaultKind, Garbage};
+use self::identities::{RejectedProducerIds, Rule};
 use self::release::Release;
 pub use self::requested::{ReceivedRequest, RequestedTopic};
 use self::sasl::{SaslState, Users};
@@ -217,7 +217,7 @@ impl Broker {
     }
 
     /// Rejects these identities from now on, with this error code.
-    pub fn reject(&mut self, which: RejectedIdentities, code: i16, cluster: &Cluster) {
+    pub fn reject(&mut self, which: RejectedProducerIds, code: i16, cluster: &Cluster) {
         self.rules.push(Rule { which, code, assigned: cluster.assigned.len() });
     }
 

@@ -62,7 +62,7 @@ impl Broker {
             }
             topics.push(OffsetCommitResponseTopic { name: topic.name, topic_id: topic.topic_id, partitions });
         }
-        if call.fault == Some(&FaultKind::Omit) && !topics.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && !topics.is_empty() {
             topics.remove(0);
         }
         let response = OffsetCommitResponse { throttle_time_ms: self.throttle.take().unwrap_or(0), topics };

@@ -100,7 +100,7 @@ impl Broker {
                 .collect();
             response.error_code = error_code;
         }
-        if call.fault == Some(&FaultKind::Omit) {
+        if call.fault == Some(&FaultKind::OmitFirst) {
             // The first group or topic, if there is one.
             response.groups = response.groups.split_off(response.groups.len().min(1));
             response.topics = response.topics.split_off(response.topics.len().min(1));

@@ -111,9 +111,9 @@ impl Broker {
             awaited: Vec::new(),
             until: now + Moment::from_millis(u64::try_from(timeout_ms).unwrap_or(0)),
             lie: None,
-            omit: fault == Some(&FaultKind::Omit),
+            omit: fault == Some(&FaultKind::OmitFirst),
         };
-        if let Some(FaultKind::DoAndRefuse { code }) = fault {
+        if let Some(FaultKind::ExecuteAndRefuse { code }) = fault {
             pending.lie = Some(*code);
         }
         let whole = sets.iter().find_map(|set| validate::first_header(&set.records).err());
@@ -188,7 +188,7 @@ impl Broker {
         let topic = cluster.name(&set.topic).ok_or(Rejection::new(unknown))?;
         let rules = self.release.rules();
         let partition = cluster.partition(&topic, set.partition).ok_or(Rejection::new(UNKNOWN_TOPIC))?;
-        // A client's fault, whoever leads the partition.
+        // A client's fault, regardless of which broker leads the partition.
         validate::layout(&set.records, version).map_err(|rejection| self.client_error(rejection))?;
         if !matches!(acks, -1..=1) {
             return Err(Rejection::new(INVALID_REQUIRED_ACKS));
@@ -210,7 +210,8 @@ impl Broker {
             .map_err(|rejection| self.client_error(rejection).in_log(log_start))?;
         if let Some(stamp) = validated.info.stamp {
             if stamp.epoch < 0 {
-                self.report_violation(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
+                let (producer, epoch) = (stamp.producer, stamp.epoch);
+                self.report_violation(format!("a batch of producer {producer} with the negative epoch {epoch}"));
             }
             if let Some(code) = self.rules.iter().find_map(|rule| rule.rejection_code(stamp, &cluster.assigned)) {
                 return Err(Rejection::new(code).in_log(log_start));
@@ -229,7 +230,7 @@ impl Broker {
 
     /// Records that the client has sent something that no broker accepts.
     fn client_error(&mut self, rejection: Rejection) -> Rejection {
-        self.report_violation(format!("a record set that is rejected with {}: {}", rejection.code, rejection.message));
+        self.report_violation(format!("a record set that is rejected with {rejection}"));
         rejection
     }
 

@@ -150,7 +150,7 @@ impl Broker {
         };
         let mechanism = self.users.begin(&decoded.mechanism);
         let error_code = match (call.fault, mechanism) {
-            (Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }), _) => *code,
+            (Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }), _) => *code,
             _ if !matches!(login, SaslState::Handshake) => ILLEGAL_SASL_STATE,
             (_, None) => UNSUPPORTED_SASL_MECHANISM,
             (_, Some(mechanism)) => {
@@ -186,7 +186,7 @@ impl Broker {
         let mut auth_bytes = Bytes::new();
         let next = if self.users.is_empty() { SaslState::Authenticated } else { SaslState::Handshake };
         let error_code = match (call.fault, std::mem::replace(login, next)) {
-            (Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }), _) => *code,
+            (Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }), _) => *code,
             (_, SaslState::Token(Negotiated(mut mechanism))) => {
                 match mechanism.token(&decoded.auth_bytes, &self.users, &mut self.random) {
                     Outcome::Challenge(token) => {

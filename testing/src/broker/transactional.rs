@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Broker, FaultKind};
 use crate::Moment;
-use crate::batch::Stamped;
+use crate::batch::ProducerStamp;
 use crate::cluster::Cluster;
 use crate::cluster::transactions::state::Participant;
 use crate::cluster::transactions::transition::{
@@ -34,7 +34,7 @@ pub(super) const fn code_for(version: i16, fenced_since: i16, code: i16) -> i16 
 pub(super) fn outcome<T>(fault: Option<&FaultKind>, execute: impl FnOnce() -> Result<T, i16>) -> Result<T, i16> {
     match fault {
         Some(FaultKind::Refuse { code, .. }) => Err(*code),
-        Some(FaultKind::DoAndRefuse { code }) => {
+        Some(FaultKind::ExecuteAndRefuse { code }) => {
             // The request is executed, whatever its outcome, which the client does not get.
             let _ = execute();
             Err(*code)
@@ -56,7 +56,7 @@ impl Refusal {
     pub(super) const fn of(fault: Option<&FaultKind>) -> Option<Self> {
         match fault {
             Some(FaultKind::Refuse { code, all }) => Some(Self { code: *code, all: *all, done: false }),
-            Some(FaultKind::DoAndRefuse { code }) => Some(Self { code: *code, all: false, done: true }),
+            Some(FaultKind::ExecuteAndRefuse { code }) => Some(Self { code: *code, all: false, done: true }),
             _ => None,
         }
     }
@@ -74,7 +74,7 @@ impl Broker {
         &self,
         version: i16,
         id: &str,
-        stamp: Stamped,
+        stamp: ProducerStamp,
         (topic, index): (&str, i32),
         cluster: &mut Cluster,
         now: Moment,

@@ -6,7 +6,7 @@ use kafka_batch_core::compression::Codec;
 
 use super::producers::{CheckResult, Producers, Rules, code};
 use super::transaction_index::{Ended, TransactionIndex};
-use crate::batch::{BatchInfo, Stamped};
+use crate::batch::{BatchInfo, ProducerStamp};
 use crate::control::{self, ControlKind};
 use crate::validate::{Validated, at, attribute, number};
 
@@ -110,7 +110,7 @@ impl Log {
             records: 1,
             magic: Magic::V2,
             codec: Codec::None,
-            stamp: Some(Stamped { producer, epoch, sequence: -1 }),
+            stamp: Some(ProducerStamp { producer, epoch, sequence: -1 }),
             is_transactional: true,
             control: Some(kind),
         };
@@ -153,7 +153,7 @@ impl Log {
     }
 
     /// Records that the transaction of a batch is asked for, by a version of level 2 or not.
-    pub(crate) fn verification_starts(&mut self, stamp: Stamped, is_level_2: bool) {
+    pub(crate) fn verification_starts(&mut self, stamp: ProducerStamp, is_level_2: bool) {
         self.producers.verification_starts(stamp, is_level_2);
     }
 

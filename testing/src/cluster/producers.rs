@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::batch::Stamped;
+use crate::batch::ProducerStamp;
 
 /// The error codes of the rules.
 pub(crate) mod code {
@@ -92,7 +92,7 @@ impl Producers {
 
     /// Checks a batch of this many records.
     #[must_use]
-    pub(crate) fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
+    pub(crate) fn check_batch(&self, stamp: ProducerStamp, records: u32, rules: Rules) -> CheckResult {
         let (first, last) = (stamp.sequence, later(stamp.sequence, records - 1));
         if stamp.epoch < NO_EPOCH {
             return CheckResult::Refuse(code::INVALID_EPOCH);
@@ -131,7 +131,7 @@ impl Producers {
     }
 
     /// Records a batch that was appended, here or at the leader of this follower.
-    pub(crate) fn appended(&mut self, stamp: Stamped, records: u32, base_offset: i64) {
+    pub(crate) fn appended(&mut self, stamp: ProducerStamp, records: u32, base_offset: i64) {
         let last = later(stamp.sequence, records - 1);
         let known =
             self.known.entry(stamp.producer).or_insert_with(|| Known { epoch: stamp.epoch, batches: VecDeque::new() });
@@ -159,8 +159,8 @@ impl Producers {
     }
 
     /// Records that the transaction of a batch is asked for, by a version of level 2 or not.
-    pub(crate) fn verification_starts(&mut self, stamp: Stamped, is_level_2: bool) {
-        let Stamped { producer, epoch, sequence } = stamp;
+    pub(crate) fn verification_starts(&mut self, stamp: ProducerStamp, is_level_2: bool) {
+        let ProducerStamp { producer, epoch, sequence } = stamp;
         let begun = Verification { epoch, lowest_sequence: sequence, is_level_2 };
         let verification = self.verifications.entry(producer).or_insert(begun);
         if epoch > verification.epoch || epoch == verification.epoch && sequence < verification.lowest_sequence {
@@ -175,7 +175,7 @@ impl Producers {
 
     /// Returns true if a batch is later than another one for whose transaction was asked, or is not the first one of a
     /// transaction of level 2.
-    fn is_out_of_order(&self, stamp: Stamped, has_batches: bool) -> bool {
+    fn is_out_of_order(&self, stamp: ProducerStamp, has_batches: bool) -> bool {
         self.verifications.get(&stamp.producer).is_some_and(|verification| {
             verification.is_level_2 && stamp.sequence != 0 && !has_batches
                 || stamp.sequence > verification.lowest_sequence
@@ -202,8 +202,8 @@ mod tests {
 
     const NEW: Rules = Rules { remembered: 5, unknown: None, forgotten: code::OUT_OF_ORDER };
 
-    fn stamp(epoch: i16, sequence: i32) -> Stamped {
-        Stamped { producer: 7, epoch, sequence }
+    fn stamp(epoch: i16, sequence: i32) -> ProducerStamp {
+        ProducerStamp { producer: 7, epoch, sequence }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use self::memory::MemoryStream;
 pub use self::state::Direction;
 use self::state::{Shared, State, lock};
 use self::tcp::{Acceptor, Encryption};
-use crate::broker::identities::RejectedIdentities;
+use crate::broker::identities::RejectedProducerIds;
 use crate::broker::release::Release;
 use crate::broker::{Fault, ReceivedRequest};
 use crate::cluster::CreateTopicError;
@@ -319,7 +319,7 @@ impl TestCluster {
     }
 
     /// Rejects producer ids and epochs at all brokers, with this error code.
-    pub fn reject_identities(&self, which: RejectedIdentities, code: i16) {
+    pub fn reject_identities(&self, which: RejectedProducerIds, code: i16) {
         self.shared.change(|engine, _| {
             for broker in &mut engine.brokers {
                 broker.reject(which, code, &engine.cluster);
@@ -364,7 +364,7 @@ impl TestCluster {
         self.restart_as(broker, None)
     }
 
-    /// The same, with another release.
+    /// Starts a killed broker again, with another release.
     ///
     /// # Errors
     /// As [`restart`](Self::restart).

@@ -220,7 +220,7 @@ fn faults_refuse_an_end_or_lose_its_answer() {
     cluster.inject(Fault::new(FaultKind::Refuse { code: 7, all: true }).transactional_id("b"));
     assert_eq!(producer.end(5, true), 14);
     assert_eq!(cluster.transaction("a").unwrap().state, TransactionState::Ongoing);
-    cluster.inject(fault(FaultKind::DoAndRefuse { code: 51 }));
+    cluster.inject(fault(FaultKind::ExecuteAndRefuse { code: 51 }));
     assert_eq!(producer.end(5, true), 51);
     assert_eq!(cluster.transaction("a").unwrap().state, TransactionState::CompleteCommit, "executed nevertheless");
     let response: EndTxnResponse = producer.client.ask(ApiKey::EndTxn, 5, &producer.end_request(true));

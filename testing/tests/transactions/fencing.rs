@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_batch_testing::wire::init_producer_id::InitProducerIdRequest;
-use kafka_batch_testing::{ApiKey, AssignedIdentity, Fault, FaultKind, Release, TestCluster, TransactionState};
+use kafka_batch_testing::{ApiKey, AssignedProducerId, Fault, FaultKind, Release, TestCluster, TransactionState};
 
 use crate::common::PATIENCE;
 use crate::producer::{Producer, values};
@@ -144,7 +144,7 @@ fn recovery_continues_with_the_next_epoch() {
 #[test]
 fn epochs_that_are_used_up_give_a_new_id() {
     let cluster = one_broker();
-    let late = || Fault::new(FaultKind::AssignedIdentity(AssignedIdentity::LateEpoch)).api(ApiKey::InitProducerId);
+    let late = || Fault::new(FaultKind::AssignedProducerId(AssignedProducerId::LateEpoch)).api(ApiKey::InitProducerId);
     cluster.inject(late());
     let mut producer = Producer::ready(&cluster, "a");
     let before = producer.identity;

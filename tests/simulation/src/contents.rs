@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka_batch_core::compression::{Codec, GzipLevel};
 use kafka_batch_core::decode::{RecordBatches, RecordView};
 use kafka_batch_core::{BatchOptions, BrokerVersion, Compression, Header, KafkaBatch, Magic, Record, Timestamp};
-pub use kafka_batch_testing::Stamped;
+pub use kafka_batch_testing::ProducerStamp;
 
 /// The number that the world assigns to a batch. Each of its records contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ pub struct Identity {
     /// Its codec on the wire.
     pub codec: Codec,
     /// The producer's stamp, if there is one.
-    pub stamp: Option<Stamped>,
+    pub stamp: Option<ProducerStamp>,
 }
 
 /// The maximum decompressed size of a batch of the simulation, in bytes.
@@ -112,7 +112,7 @@ pub fn identify(records: &Bytes) -> Result<Identity, String> {
     if batches.next().is_some() || batches.tail().is_some() {
         return Err("more than one batch in a record set".into());
     }
-    let stamp = batch.header().filter(|header| header.producer_id >= 0).map(|header| Stamped {
+    let stamp = batch.header().filter(|header| header.producer_id >= 0).map(|header| ProducerStamp {
         producer: header.producer_id,
         epoch: header.producer_epoch,
         sequence: header.base_sequence,
@@ -147,7 +147,7 @@ impl Reading {
         Ok(())
     }
 
-    fn end(self, magic: Magic, codec: Codec, stamp: Option<Stamped>) -> Result<Identity, String> {
+    fn end(self, magic: Magic, codec: Codec, stamp: Option<ProducerStamp>) -> Result<Identity, String> {
         let serial = Serial(self.serial.ok_or("a batch without records")?);
         Ok(Identity { serial, first: self.first, records: self.records, magic, codec, stamp })
     }

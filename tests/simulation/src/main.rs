@@ -10,9 +10,9 @@ use kafka_batch_simulation::distinct::Distinct;
 use kafka_batch_simulation::run::{Report, run, run_twice, shorten};
 use kafka_batch_simulation::schedule::Schedule;
 
-const USAGE: &str = "--schedules N: run so many (default 1000)
+const USAGE: &str = "--schedules N: the number of schedules (default 1000)
 --seed S: the first seed (default 0)
---jobs J: so many threads (default: all cores)
+--jobs J: the number of threads (default: all cores)
 --keep-going: do not stop at the first failure; count failures by law
 --trace: run one, and print its trace
 --shorten: with --trace, leave out first what the failure does not need";

@@ -14,7 +14,7 @@ use kafka_batch_simulation::contents::{BatchSpec, Serial, fill, identify};
 use kafka_batch_testing::simulated::{
     Broker, BrokerAction, Cluster, ClusterSettings, LeaderChoice, REJECTION_CODES, Random, TopicConfig, Variation,
 };
-use kafka_batch_testing::{ApiKey as TheirKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities, Release};
+use kafka_batch_testing::{ApiKey as TheirKey, AssignedProducerId, Fault, FaultKind, RejectedProducerIds, Release};
 
 const HEADER: RequestHeader<'static> = RequestHeader { correlation_id: 7, client_id: Some("test") };
 const CONNECTION: u64 = 1;
@@ -239,9 +239,9 @@ fn producer_ids_are_always_new_and_a_fault_is_applied_once() {
 fn identities_are_assigned_again_or_with_other_epochs_if_configured() {
     let mut dialogue = with(Release::V4_1);
     let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
-    let mut ask = |how: Option<AssignedIdentity>| {
+    let mut ask = |how: Option<AssignedProducerId>| {
         if let Some(how) = how {
-            let what = FaultKind::AssignedIdentity(how);
+            let what = FaultKind::AssignedProducerId(how);
             dialogue.broker.inject(Fault::new(what).api(TheirKey::InitProducerId));
         }
         let answer = InitProducerIdResponse::decode(&dialogue.request(&request).responses().frame(), 5).unwrap();
@@ -250,11 +250,11 @@ fn identities_are_assigned_again_or_with_other_epochs_if_configured() {
     };
     let (first, _) = ask(None);
     assert_eq!(ask(None), (first + 1, 0));
-    assert_eq!(ask(Some(AssignedIdentity::Again)), (first + 1, 0));
-    assert_eq!(ask(Some(AssignedIdentity::First)), (first, 0));
-    assert_eq!(ask(Some(AssignedIdentity::LaterEpoch)), (first + 1, 3));
-    assert_eq!(ask(Some(AssignedIdentity::LateEpoch)), (first + 2, i16::MAX - 1));
-    assert_eq!(ask(Some(AssignedIdentity::Invalid)), (-1, 0));
+    assert_eq!(ask(Some(AssignedProducerId::Again)), (first + 1, 0));
+    assert_eq!(ask(Some(AssignedProducerId::First)), (first, 0));
+    assert_eq!(ask(Some(AssignedProducerId::LaterEpoch)), (first + 1, 3));
+    assert_eq!(ask(Some(AssignedProducerId::LateEpoch)), (first + 2, i16::MAX - 1));
+    assert_eq!(ask(Some(AssignedProducerId::Invalid)), (-1, 0));
 }
 
 #[test]
@@ -266,12 +266,12 @@ fn identities_are_rejected_permanently_with_any_code() {
             let stamp = Stamp::NONE.producer(id, epoch, sequence);
             dialogue.send_produce(13, Acks::All, serial, stamp).produce_response(13).error_code.0
         };
-        dialogue.broker.reject(RejectedIdentities::OwnEpochs, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedProducerIds::OwnEpochs, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 1, (9, 0), 0), 0);
         assert_eq!(produce(&mut dialogue, 2, (9, 1), 0), code);
         dialogue.broker.end_faults(false);
         assert_eq!(produce(&mut dialogue, 3, (9, 1), 0), code);
-        dialogue.broker.reject(RejectedIdentities::Forgotten, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedProducerIds::Forgotten, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 4, (9, 0), 3), code);
         dialogue.cluster.assign(10, 0);
         assert_eq!(produce(&mut dialogue, 5, (10, 0), 0), 0);

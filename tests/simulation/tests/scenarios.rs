@@ -10,7 +10,7 @@ use kafka_batch_simulation::laws::history::Outcome;
 use kafka_batch_simulation::laws::logs::{Guarantees, check};
 use kafka_batch_simulation::world::{Action, Settings, World};
 use kafka_batch_testing::simulated::{ClusterSettings, LeaderChoice, LinkSettings, REJECTION_CODES, TopicConfig, host};
-use kafka_batch_testing::{ApiKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities, Release};
+use kafka_batch_testing::{ApiKey, AssignedProducerId, Fault, FaultKind, RejectedProducerIds, Release};
 
 struct Scenario(World);
 
@@ -392,7 +392,7 @@ fn where_only_assigned_epochs_are_accepted_a_lost_response_costs_one_batch() {
             config.request_timeout = ms(500);
             config.delivery_timeout = ms(1_000);
         });
-        scenario.happens(&Action::RejectIdentities(None, RejectedIdentities::OwnEpochs, code));
+        scenario.happens(&Action::RejectIdentities(None, RejectedProducerIds::OwnEpochs, code));
         let first = scenario.run_until(10).send("t", 1);
         assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
         for _ in 0..3 {
@@ -416,7 +416,7 @@ fn after_a_cluster_forgot_every_id_a_new_one_is_requested_at_once() {
         let mut scenario = with(Release::V4_1, 1, |_| {});
         let first = scenario.run_until(10).send("t", 1);
         assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
-        scenario.happens(&Action::RejectIdentities(None, RejectedIdentities::Forgotten, code));
+        scenario.happens(&Action::RejectIdentities(None, RejectedProducerIds::Forgotten, code));
         let sent = [scenario.send("t", 2), scenario.send("t", 1)];
         // If the sequence may be the cause, the next epoch is tried first.
         let patience = if matches!(code, 45 | 59) { 200 } else { 50 };
@@ -436,9 +436,9 @@ fn an_identity_that_is_assigned_twice_is_used_once() {
     let mut scenario = with(Release::V4_1, 1, |_| {});
     let first = scenario.run_until(10).send("t", 1);
     assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
-    scenario.happens(&Action::RejectIdentities(None, RejectedIdentities::Forgotten, 49));
-    for how in [AssignedIdentity::Again, AssignedIdentity::First, AssignedIdentity::Invalid] {
-        let what = FaultKind::AssignedIdentity(how);
+    scenario.happens(&Action::RejectIdentities(None, RejectedProducerIds::Forgotten, 49));
+    for how in [AssignedProducerId::Again, AssignedProducerId::First, AssignedProducerId::Invalid] {
+        let what = FaultKind::AssignedProducerId(how);
         scenario.happens(&Action::Inject(1, Fault::new(what).api(ApiKey::InitProducerId)));
     }
     let second = scenario.send("t", 1);
@@ -451,7 +451,7 @@ fn an_identity_that_is_assigned_twice_is_used_once() {
 #[test]
 fn after_the_last_epoch_a_new_id_is_requested() {
     let mut scenario = with(Release::V4_1, 1, |_| {});
-    let what = FaultKind::AssignedIdentity(AssignedIdentity::LateEpoch);
+    let what = FaultKind::AssignedProducerId(AssignedProducerId::LateEpoch);
     scenario.happens(&Action::Inject(1, Fault::new(what).api(ApiKey::InitProducerId)));
     for round in 0..4 {
         scenario.run_until(1_000 * round + 10).send("t", 1);

@@ -14,7 +14,7 @@ from kafka_batch.testing import Cluster
 
 
 async def publish(brokers: str, topic: str, count: int) -> None:
-    """Publish so many orders, and print where they are."""
+    """Publish ``count`` orders, and print where they are."""
     orders = [{"order": n, "customer": f"customer {n % 97}", "cents": n * 101 % 9973} for n in range(count)]
     producer = AIOKafkaProducer(bootstrap_servers=brokers, enable_idempotence=True)
     await producer.start()

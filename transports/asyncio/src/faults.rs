@@ -16,15 +16,15 @@ pub(crate) fn kind(name: &str, details: Details) -> PyResult<FaultKind> {
     let code = || code.ok_or_else(|| PyValueError::new_err(format!("the fault {name:?} needs the code of an error")));
     Ok(match name {
         "error" => FaultKind::Refuse { code: code()?, all: true },
-        "error_after_write" => FaultKind::DoAndRefuse { code: code()? },
+        "error_after_write" => FaultKind::ExecuteAndRefuse { code: code()? },
         "reject_records" => match positions {
             Some(positions) => FaultKind::RejectRecords { positions },
             None => return Err(PyValueError::new_err("the fault \"reject_records\" needs positions")),
         },
         "drop_request" => FaultKind::DropRequest,
         "drop_response" => FaultKind::DropResponse,
-        "close_before" => FaultKind::CloseConnection { done: false },
-        "close_after" => FaultKind::CloseConnection { done: true },
+        "close_before" => FaultKind::CloseConnection { executed: false },
+        "close_after" => FaultKind::CloseConnection { executed: true },
         other => {
             return Err(PyValueError::new_err(format!(
                 "there is no fault {other:?}, but error, error_after_write, reject_records, drop_request, drop_response, \

@@ -19,7 +19,7 @@ use crate::shared::{Shared, State};
 const MIN_CHUNK: usize = 64;
 const MAX_CHUNK: usize = 4096;
 
-/// Runs of at least so many messages are appended in bulk: a shorter one costs more to begin than it saves.
+/// The length of the shortest run of messages that is appended in bulk: a shorter one costs more to begin than it saves.
 const MIN_RUN: usize = 4;
 
 /// The number of messages that were appended, and why the next one was not.

@@ -1,6 +1,6 @@
 //! Records as Python objects: the metadata of one that was appended, and one that is read back.
 
-use kafka_batch_core::KafkaBatch;
+use kafka_batch_core::{AppendedRecord, KafkaBatch};
 use kafka_batch_core::decode::RecordView;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -24,9 +24,10 @@ impl RecordMetadata {
     }
 }
 
-impl From<kafka_batch_core::RecordMetadata> for RecordMetadata {
-    fn from(taken: kafka_batch_core::RecordMetadata) -> Self {
-        Self { offset: taken.position, crc: taken.crc, size: taken.size, timestamp: taken.timestamp.millis() }
+impl From<AppendedRecord> for RecordMetadata {
+    fn from(appended: AppendedRecord) -> Self {
+        let AppendedRecord { offset, size, timestamp, crc, .. } = appended;
+        Self { offset: offset as usize, crc, size, timestamp: timestamp.millis() }
     }
 }
 

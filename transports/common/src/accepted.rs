@@ -1,10 +1,11 @@
-//! What the futures of a producer wait for: the outcome of an accepted batch, and the end of a flush.
+//! The outcomes for which futures of a producer wait: of an accepted batch, and of a flush. A sender that is dropped sends
+//! one, too.
 
 use kafka_batch_core::{
     Delivery, DeliveryError, FailureReason, Fate, FlushError, FlushErrorReason, SealedBatch, TopicPartition,
 };
 
-use crate::oneshot::{OnDrop, Sender};
+use crate::oneshot::{DropOutcome, Sender};
 
 /// The outcome of a batch.
 pub(crate) type BatchOutcome = Result<Delivery, DeliveryError>;
@@ -13,38 +14,38 @@ pub(crate) type Flushed = Result<(), FlushError>;
 
 /// An accepted batch that the machine has not taken.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct QueuedBatch {
     to: TopicPartition,
     batch: SealedBatch,
 }
 
-impl Accepted {
+impl QueuedBatch {
     pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
         Self { to, batch }
     }
 }
 
-/// It is not written.
-impl OnDrop for Accepted {
+/// A batch that is dropped before the machine has taken it was not written.
+impl DropOutcome for QueuedBatch {
     type Outcome = BatchOutcome;
 
-    fn on_drop(self) -> BatchOutcome {
+    fn drop_outcome(self) -> BatchOutcome {
         Err(DeliveryError::new(self.to, FailureReason::Stopped, Fate::NotWritten, self.batch.into_batch()))
     }
 }
 
 /// A batch that the machine has taken.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct TakenBatch {
     to: TopicPartition,
     record_count: usize,
 }
 
-/// The machine has not returned it, so its fate is unknown.
-impl OnDrop for Taken {
+/// A batch that the machine has taken and not returned is lost, and its fate is unknown.
+impl DropOutcome for TakenBatch {
     type Outcome = BatchOutcome;
 
-    fn on_drop(self) -> BatchOutcome {
+    fn drop_outcome(self) -> BatchOutcome {
         Err(DeliveryError::without_batch(self.to, FailureReason::Stopped, Fate::Unknown, self.record_count))
     }
 }
@@ -53,19 +54,20 @@ impl OnDrop for Taken {
 #[derive(Debug)]
 pub(crate) struct FlushOrClose;
 
-impl OnDrop for FlushOrClose {
+/// A flush that is dropped has ended early.
+impl DropOutcome for FlushOrClose {
     type Outcome = Flushed;
 
-    fn on_drop(self) -> Flushed {
+    fn drop_outcome(self) -> Flushed {
         Err(FlushError::new(0, FlushErrorReason::Stopped))
     }
 }
 
-impl Sender<Accepted> {
+impl Sender<QueuedBatch> {
     /// Takes the batch and its destination out, to be passed to the machine.
-    pub(crate) fn take_batch(self) -> (Sender<Taken>, Option<(SealedBatch, TopicPartition)>) {
-        self.advance(|Accepted { to, batch }| {
-            (Taken { to: to.clone(), record_count: batch.record_count() }, (batch, to))
+    pub(crate) fn take_batch(self) -> (Sender<TakenBatch>, Option<(SealedBatch, TopicPartition)>) {
+        self.advance(|QueuedBatch { to, batch }| {
+            (TakenBatch { to: to.clone(), record_count: batch.record_count() }, (batch, to))
         })
     }
 }
@@ -77,16 +79,16 @@ mod tests {
     use kafka_batch_core::{KafkaBatch, Record};
 
     use super::*;
-    use crate::oneshot::Slot;
+    use crate::oneshot::Receiver;
 
-    fn taken<T>(slot: &Slot<T>) -> Poll<T> {
-        slot.poll_take(&Context::from_waker(Waker::noop()))
+    fn taken<T>(receiver: &Receiver<T>) -> Poll<T> {
+        receiver.poll_take(&Context::from_waker(Waker::noop()))
     }
 
-    fn accepted() -> Accepted {
+    fn accepted() -> QueuedBatch {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new("x"), Record::new("y")]).unwrap();
-        Accepted::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
+        QueuedBatch::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::mem;
 
 use kafka_batch_core::batch::BufferPool;
 
-use crate::oneshot::lock;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// The largest sum of the buffers that are kept, in bytes.
 const MAX_BYTES: usize = 4 << 20;
@@ -19,7 +18,7 @@ const SMALLEST: usize = 1 << 10;
 /// After this many returned buffers, those that were not needed since the last time are freed.
 const PERIOD: u32 = 256;
 
-/// Buffers of delivered batches that are in nobody's hands. The last one returned is the first one taken, because it is most
+/// Buffers of delivered batches that are not in use. The last one returned is the first one taken, because it is most
 /// likely in the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Buffers {

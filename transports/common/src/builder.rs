@@ -201,8 +201,8 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
     let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
     // What the machine cannot have in flight is better gathered than queued.
-    let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
-    let gathering = Gathering::new(linger, max_in_flight);
+    let max_unfinished = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
+    let gathering = Gathering::new(linger, max_unfinished);
     let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
     let driver = Driver::new(config, security, seed, Arc::clone(&queue));
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)

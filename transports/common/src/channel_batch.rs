@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock, wake};
 
 /// The outcomes of a channel's batches that the channel has not taken.
 #[derive(Debug)]
@@ -72,50 +71,50 @@ impl OutcomeQueue {
 /// A sealed batch that the machine has not taken, before and after it is accepted. If it is dropped, it fails as not written.
 #[derive(Debug)]
 pub(crate) struct SealedChannelBatch {
-    ticket: Ticket,
+    sender: OutcomeSender,
     /// `None` once it was taken.
     batch: Option<SealedBatch>,
 }
 
 /// A batch that the machine has taken. If it is dropped, it fails with an unknown fate.
 #[derive(Debug)]
-pub(crate) struct TakenBatch {
+pub(crate) struct TakenChannelBatch {
     /// `None` once the outcome was sent.
-    ticket: Option<Ticket>,
+    sender: Option<OutcomeSender>,
     record_count: usize,
 }
 
-/// Where the outcome of a batch goes.
+/// Sends the outcome of one batch to the queue of its channel.
 #[derive(Clone)]
-struct Ticket {
-    queue: Arc<OutcomeQueue>,
+struct OutcomeSender {
+    outcomes: Arc<OutcomeQueue>,
     id: u64,
     partition: i32,
 }
 
-impl Ticket {
+impl OutcomeSender {
     fn to(&self) -> TopicPartition {
-        TopicPartition::new(&*self.queue.topic, self.partition)
+        TopicPartition::new(&*self.outcomes.topic, self.partition)
     }
 }
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for OutcomeSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.id, self.to())
     }
 }
 
 impl SealedChannelBatch {
-    pub(crate) fn new(queue: &Arc<OutcomeQueue>, id: u64, partition: i32, batch: SealedBatch) -> Self {
-        Self { ticket: Ticket { queue: Arc::clone(queue), id, partition }, batch: Some(batch) }
+    pub(crate) fn new(outcomes: &Arc<OutcomeQueue>, id: u64, partition: i32, batch: SealedBatch) -> Self {
+        Self { sender: OutcomeSender { outcomes: Arc::clone(outcomes), id, partition }, batch: Some(batch) }
     }
 
     pub(crate) const fn id(&self) -> u64 {
-        self.ticket.id
+        self.sender.id
     }
 
     pub(crate) const fn partition(&self) -> i32 {
-        self.ticket.partition
+        self.sender.partition
     }
 
     /// Returns the batch, unless it was taken.
@@ -129,38 +128,38 @@ impl SealedChannelBatch {
     }
 
     /// Takes the batch out, to be passed to the machine.
-    pub(crate) fn take(mut self) -> Option<(SealedBatch, TopicPartition, TakenBatch)> {
+    pub(crate) fn take(mut self) -> Option<(SealedBatch, TopicPartition, TakenChannelBatch)> {
         let batch = self.batch.take()?;
-        let (to, record_count) = (self.ticket.to(), batch.record_count());
-        Some((batch, to, TakenBatch { ticket: Some(self.ticket.clone()), record_count }))
+        let (to, record_count) = (self.sender.to(), batch.record_count());
+        Some((batch, to, TakenChannelBatch { sender: Some(self.sender.clone()), record_count }))
     }
 }
 
 impl Drop for SealedChannelBatch {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            let to = self.ticket.to();
+            let to = self.sender.to();
             let error = DeliveryError::new(to, FailureReason::Stopped, Fate::NotWritten, batch.into_batch());
-            self.ticket.queue.push(self.ticket.id, Err(error));
+            self.sender.outcomes.push(self.sender.id, Err(error));
         }
     }
 }
 
-impl TakenBatch {
+impl TakenChannelBatch {
     /// Sends the outcome.
     pub(crate) fn complete(mut self, outcome: BatchOutcome) {
-        if let Some(Ticket { queue, id, .. }) = self.ticket.take() {
-            queue.push(id, outcome);
+        if let Some(OutcomeSender { outcomes, id, .. }) = self.sender.take() {
+            outcomes.push(id, outcome);
         }
     }
 }
 
-impl Drop for TakenBatch {
+impl Drop for TakenChannelBatch {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
+        if let Some(sender) = self.sender.take() {
             let reason = FailureReason::Stopped;
-            let error = DeliveryError::without_batch(ticket.to(), reason, Fate::Unknown, self.record_count);
-            ticket.queue.push(ticket.id, Err(error));
+            let error = DeliveryError::without_batch(sender.to(), reason, Fate::Unknown, self.record_count);
+            sender.outcomes.push(sender.id, Err(error));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The queue of commands from handles to the driver, and the admission of batches to it.
+//! What handles and the driver share: the queue of commands, buffer memory, open batches of messages, and known topics.
 //!
-//! A batch is accepted here, on the caller's task, without a round trip to the driver, which finds it among its commands. The
-//! lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
-//! without it. Wakers are called after it is released, because they are foreign code.
+//! A batch is accepted here, on the caller's task. That does not wait for the driver, which takes the batch from the queue at
+//! its next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition;
+//! batches are sealed without it. Wakers are called after it is released, because they are foreign code.
 
 mod channel;
 mod messages;
@@ -17,27 +17,27 @@ use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
 pub(crate) use self::channel::Acceptance;
-pub(crate) use self::messages::{EnqueueOutcome, Waited};
-use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
+pub(crate) use self::messages::{EnqueueOutcome, EnqueueState};
+use crate::accepted::{BatchOutcome, FlushOrClose, Flushed, QueuedBatch};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
-use crate::gathering::{Gathered, Gathering, PartitionId};
-use crate::oneshot::{Receiver, Sender, lock, wake};
-use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
-use crate::sync::{Mutex, MutexGuard};
+use crate::gathering::{Gathering, MessageBatch, PartitionIndex};
+use crate::oneshot::{Receiver, Sender};
+use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
+use crate::sync::{Mutex, MutexGuard, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
 
 /// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Sends the batch that the sender holds.
-    Send(Sender<Accepted>),
+    /// Sends a batch, which the sender of its outcome owns.
+    Send(Sender<QueuedBatch>),
     /// Sends a batch of a channel.
     SendFromChannel(SealedChannelBatch),
     /// Sends a batch of messages.
-    SendGathered(Gathered),
+    SendMessages(MessageBatch),
     Flush(Sender<FlushOrClose>),
     /// Closes the producer. Without a sender if the last handle was dropped.
     Close(CloseMode, Option<Sender<FlushOrClose>>),
@@ -175,8 +175,8 @@ impl CommandQueue {
         needed: Permits,
         take: impl FnOnce() -> Option<(SealedBatch, TopicPartition)>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
-        let mut acquiring = Acquiring::new(&self.state);
-        let mut state = poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await?;
+        let mut acquisition = Acquisition::new(&self.state);
+        let mut state = poll_fn(|context| self.poll_acquire(&mut acquisition, needed, context)).await?;
         let Some((batch, to)) = take() else {
             let granted = state.semaphore.release(needed);
             drop(state);
@@ -184,7 +184,7 @@ impl CommandQueue {
             return Ok(None);
         };
         self.push_messages_before(&mut state, &to.topic, to.partition);
-        let (sender, receiver) = Sender::new(Accepted::new(batch, to));
+        let (sender, receiver) = Sender::new(QueuedBatch::new(batch, to));
         state.push_accepted(Command::Send(sender));
         unlock_and_wake(state);
         Ok(Some(receiver))
@@ -194,43 +194,43 @@ impl CommandQueue {
     fn push_messages_before(&self, state: &mut State, topic: &str, partition: i32) {
         if !state.gathering.is_empty() {
             let before = state.gathering.take_of(topic, partition);
-            before.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
+            before.into_iter().for_each(|gathered| self.push_messages(state, gathered));
         }
     }
 
     /// Polls for memory. If the caller has to wait, open batches are sent, because they hold memory, too.
     fn poll_acquire<'a>(
         &'a self,
-        acquiring: &mut Acquiring<'a, State>,
+        acquisition: &mut Acquisition<'a, State>,
         permits: Permits,
         context: &Context<'_>,
     ) -> Poll<Result<MutexGuard<'a, State>, SendErrorReason>> {
-        let acquired = acquiring.poll(permits, context.waker(), |state| state.queue_state.refusal());
+        let acquired = acquisition.poll(permits, context.waker(), |state| state.queue_state.refusal());
         if acquired.is_pending() {
             let mut state = lock(&self.state);
-            self.push_all_gathered(&mut state);
+            self.push_all_messages(&mut state);
             unlock_and_wake(state);
         }
         acquired
     }
 
     /// Queues a batch of messages to be sent.
-    fn push_gathered(&self, state: &mut State, gathered: Gathered) {
-        self.topics.accepted(&gathered.to.topic, gathered.to.partition);
-        state.commands.push(Command::SendGathered(gathered));
+    fn push_messages(&self, state: &mut State, gathered: MessageBatch) {
+        self.topics.on_batch_accepted(&gathered.to.topic, gathered.to.partition);
+        state.commands.push(Command::SendMessages(gathered));
     }
 
     /// Queues all open batches to be sent.
-    fn push_all_gathered(&self, state: &mut State) {
+    fn push_all_messages(&self, state: &mut State) {
         for gathered in state.gathering.take_all() {
-            self.push_gathered(state, gathered);
+            self.push_messages(state, gathered);
         }
     }
 
     /// Records that a batch of messages is complete, and releases its memory.
-    pub(crate) fn completed(&self, partition: PartitionId, permits: Permits) {
+    pub(crate) fn on_completed(&self, partition: PartitionIndex, permits: Permits) {
         let mut state = lock(&self.state);
-        state.gathering.completed(partition);
+        state.gathering.on_completed(partition);
         let granted = state.semaphore.release(permits);
         drop(state);
         granted.into_iter().for_each(wake);
@@ -256,7 +256,7 @@ impl CommandQueue {
         if state.has_ended() || !state.has_accepted {
             return None;
         }
-        self.push_all_gathered(&mut state);
+        self.push_all_messages(&mut state);
         let (sender, receiver) = Sender::new(FlushOrClose);
         state.commands.push(Command::Flush(sender));
         unlock_and_wake(state);
@@ -281,7 +281,7 @@ impl CommandQueue {
             return false;
         }
         state.queue_state = QueueState::Closing;
-        self.push_all_gathered(&mut state);
+        self.push_all_messages(&mut state);
         state.commands.push(Command::Close(mode, sender));
         let rejected = state.semaphore.cancel_all();
         unlock_and_wake(state);
@@ -303,15 +303,15 @@ impl CommandQueue {
     ) -> Poll<()> {
         let now = self.clock.now();
         let mut state = lock(&self.state);
-        if state.commands.is_empty() && !state.has_yielded && state.gathering.has_due(now) {
+        if state.commands.is_empty() && !state.has_yielded && state.gathering.has_ready(now) {
             state.has_yielded = true;
             drop(state);
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         state.has_yielded = false;
-        while let Some(gathered) = state.gathering.take_due(now) {
-            self.push_gathered(&mut state, gathered);
+        while let Some(gathered) = state.gathering.take_ready(now) {
+            self.push_messages(&mut state, gathered);
         }
         let before = mem::replace(deadline, state.gathering.next_deadline());
         let is_earlier = deadline.is_some_and(|deadline| before.is_none_or(|before| deadline < before));
@@ -337,7 +337,7 @@ impl CommandQueue {
     pub(crate) fn end(&self, was_closed: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
         state.queue_state = if was_closed { QueueState::Closed } else { QueueState::Stopped };
-        self.push_all_gathered(&mut state);
+        self.push_all_messages(&mut state);
         let left = mem::take(&mut state.commands);
         let rejected = state.semaphore.cancel_all();
         drop(state);

@@ -14,8 +14,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake_all};
-use crate::sync::{Mutex, OnceLock};
+use crate::sync::{Mutex, OnceLock, lock, wake_all};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///
@@ -294,8 +293,8 @@ mod tests {
         let mut batch = BatchOptions::default().build(0).unwrap();
         let completer = Completer::new(to());
         let pending = [5, 6, 7].map(|millis| {
-            let metadata = batch.append(Record::new("x").timestamp(millis)).unwrap().appended().unwrap();
-            completer.pending(metadata.position, metadata.timestamp).unwrap()
+            let appended = batch.append(Record::new("x").timestamp(millis)).unwrap().appended().unwrap();
+            completer.pending(appended.offset as usize, appended.timestamp).unwrap()
         });
         (batch, completer, pending)
     }

@@ -12,19 +12,20 @@ use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, Output,
 };
-use kafka_batch_core::protocol::{Acks, ErrorCode};
+use kafka_batch_core::protocol::{Acks, BrokerError, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
-use crate::gathering::Gathered;
+use crate::gathering::MessageBatch;
 use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
-use crate::waiters::{InFlightBatch, Waiter, Waiters};
+use crate::waiters::{UnfinishedBatch, Waiter, Waiters};
 
-/// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
+/// Drives the machine of one producer: passes commands to it, and its events to the futures that wait for them.
+/// [`run`](crate::driver_loop::run) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.
@@ -211,7 +212,7 @@ impl Driver {
                     let permits = command_queue::permits(&batch);
                     self.send(batch, to, Waiter::Channel(taken), permits, now);
                 }
-                Command::SendGathered(gathered) => self.send_gathered(gathered, now),
+                Command::SendMessages(gathered) => self.send_messages(gathered, now),
                 Command::Flush(sender) => {
                     let id = self.machine.flush(now);
                     self.waiters.insert_flush(id, sender);
@@ -227,8 +228,8 @@ impl Driver {
     }
 
     /// Seals a batch of messages, and passes it to the machine.
-    fn send_gathered(&mut self, gathered: Gathered, now: machine::Instant) {
-        let Gathered { partition, to, batch, mut completer } = gathered;
+    fn send_messages(&mut self, gathered: MessageBatch, now: machine::Instant) {
+        let MessageBatch { partition, to, batch, mut completer } = gathered;
         completer.share_wakers();
         let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
         match batch.seal() {
@@ -263,7 +264,7 @@ impl Driver {
                 if let Waiter::Messages(_, completer) = &mut waiter {
                     completer.set_taken();
                 }
-                self.waiters.insert(id, InFlightBatch { waiter, permits });
+                self.waiters.insert(id, UnfinishedBatch { waiter, permits });
             }
             Err(error) => {
                 // The batch was accepted already, so this is its outcome. The machine has the limit `buffer.memory`, too, for
@@ -289,7 +290,7 @@ impl Driver {
                 taken.complete(outcome);
             }
             Waiter::Messages(partition, completer) => {
-                self.queue.completed(partition, permits);
+                self.queue.on_completed(partition, permits);
                 completer.complete(outcome);
             }
         }
@@ -298,14 +299,14 @@ impl Driver {
     /// Passes an event of the machine to the futures that wait for it.
     fn dispatch(&mut self, event: Event) {
         match event {
-            Event::Delivered { batch, delivery } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
+            Event::Delivered { id, delivery } => {
+                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
                     let delivery = delivery.with_buffer_pool(self.queue.buffers());
                     self.complete(waiter, permits, Ok(delivery));
                 }
             }
-            Event::Failed { batch, error } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
+            Event::Failed { id, error } => {
+                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
                     self.forget_topic_if_gone(&error);
                     self.complete(waiter, permits, Err(error));
                 }
@@ -321,7 +322,8 @@ impl Driver {
                 self.addresses.ready(host, port, versions.produce);
                 self.queue.set_produce_version(self.addresses.produce_version());
             }
-            Event::ConnectionError(error) => log::warn!("{error}"),
+            Event::ConnectionError(error) if error.kind.is_authentication() => log::warn!("{error}"),
+            Event::ConnectionError(error) => log::warn!("{error}; the producer retries"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
@@ -330,7 +332,12 @@ impl Driver {
 
     /// Forgets a topic that no longer exists, so that the next batch for it looks it up, and fails before it is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
-        if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+        let is_unknown = |error: &BrokerError| error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let is_gone = match &error.reason {
+            FailureReason::UnknownPartition { .. } => true,
+            reason => reason.broker_error().is_some_and(is_unknown),
+        };
+        if is_gone {
             self.queue.topics.forget(&error.to.topic);
         }
     }
@@ -345,7 +352,7 @@ impl Driver {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) | Command::SendFromChannel(_) | Command::SendGathered(_) => {
+                    Command::Send(_) | Command::SendFromChannel(_) | Command::SendMessages(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }
                 }

@@ -22,15 +22,15 @@ use kafka_batch_core::{
 
 use crate::builder::{Assembly, assemble};
 use crate::clock::RuntimeClock;
-use crate::command_queue::Waited;
+use crate::command_queue::EnqueueState;
 use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
+use crate::lookup::Lookup;
 use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
-use crate::topics::Lookup;
 
 /// The driver of one producer. Dropping it before [`ExternalStep::End`] fails what is in flight, as shutting down a runtime does.
 #[derive(Debug)]
@@ -170,8 +170,8 @@ pub async fn send_sealed(
     if let Some(reason) = inner.queue.refusal() {
         return Err(reason);
     }
-    if needed.bytes > inner.limit {
-        return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.limit });
+    if needed.bytes > inner.buffer_memory {
+        return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.buffer_memory });
     }
     let partition = match partition {
         Some(partition) => partition,
@@ -184,7 +184,7 @@ pub async fn send_sealed(
     inner.check_partition(&to).await?;
     let take = || take().map(|batch| (batch, to.clone()));
     let receiver = inner.queue.enqueue_batch_from(needed, take).await?.ok_or(SendErrorReason::Closed)?;
-    inner.queue.topics.accepted(&to.topic, to.partition);
+    inner.queue.topics.on_batch_accepted(&to.topic, to.partition);
     Ok(Pending { receiver })
 }
 
@@ -199,7 +199,7 @@ pub fn try_send(
     record: &Record<'_>,
     waker: Waker,
 ) -> Result<Option<PendingRecord>, EnqueueErrorReason> {
-    producer.inner.try_enqueue(to, record, &mut Waited::default(), Some(waker)).map(Result::ok)
+    producer.inner.try_enqueue(to, record, &mut EnqueueState::default(), Some(waker)).map(Result::ok)
 }
 
 /// Returns the names of all settings.

@@ -1,11 +1,11 @@
 //! Gathers single messages in batches: which batch takes a record, when a batch is full, and when it is due. No clock, no
 //! locks, no I/O: times are parameters, and due batches are returned.
 //!
-//! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
-//! taken at the driver's next poll, so that records between two polls share it, if fewer than `max_in_flight` batches of the
-//! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
-//! grow with the load, and a message that comes alone is sent at once. A batch that has no room
-//! for the next record is taken at once.
+//! A partition has at most one open batch. It is due when it waits for no further messages: `linger.ms` has passed since its
+//! first record, it is full, or memory is scarce. A due batch is taken at the driver's next poll, so that records between two
+//! polls share it, if fewer than `max_unfinished` batches of the partition were taken and have no outcome. Otherwise it
+//! continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches grow with the load, and a message that
+//! comes alone is sent at once. A batch that has no room for the next record is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -18,59 +18,59 @@ use kafka_batch_core::{Append, AppendError, Destination, KafkaBatch, Record, Tim
 
 use crate::completion::{Completer, PendingRecord};
 
-/// The longest that a due batch waits for batches in flight. Bounds the time between the acceptance of a message and the
+/// The longest that a due batch waits for unfinished ones. Bounds the time between the acceptance of a message and the
 /// start of `delivery.timeout.ms` of its batch.
 pub(crate) const MAX_HOLD: Duration = Duration::from_millis(100);
 
-/// The open batches of all partitions, and what is in flight of each.
+/// The open batches of all partitions, and the number of unfinished ones of each.
 #[derive(Debug)]
 pub(crate) struct Gathering {
     linger: Duration,
-    max_in_flight: usize,
+    max_unfinished: usize,
     /// The topics with a partition in use, by name.
-    names: HashMap<Arc<str>, TopicId>,
-    /// By [`TopicId`]. `None` is free.
+    topic_indices: HashMap<Arc<str>, TopicIndex>,
+    /// By [`TopicIndex`]. `None` is free.
     topics: Vec<Option<Topic>>,
-    free_topics: Vec<TopicId>,
+    free_topics: Vec<TopicIndex>,
     /// The topic of the last message: most likely that of the next one, too.
-    last_topic: TopicId,
-    /// By [`PartitionId`]. `None` is free.
+    last_topic: TopicIndex,
+    /// By [`PartitionIndex`]. `None` is free.
     partitions: Vec<Option<Partition>>,
-    free: Vec<PartitionId>,
+    free_partitions: Vec<PartitionIndex>,
     /// The number of the next batch.
     next_number: u64,
     /// Batches to be taken at the driver's next poll. Like the queues of deadlines, it can have batches that were taken before.
-    ready: VecDeque<(PartitionId, u64)>,
+    ready: VecDeque<(PartitionIndex, u64)>,
     /// When `linger.ms` ends, in order, since all batches have the same.
-    lingering: VecDeque<Deadline>,
+    linger_deadlines: VecDeque<Deadline>,
     /// When batches are taken at the latest, in order.
-    held: VecDeque<Deadline>,
+    latest_deadlines: VecDeque<Deadline>,
 }
 
-/// The index of a partition, valid while it has an open batch or batches in flight.
-pub(crate) type PartitionId = usize;
+/// The index of a partition, valid while it has an open batch or unfinished ones.
+pub(crate) type PartitionIndex = usize;
 
-type TopicId = usize;
+type TopicIndex = usize;
 
 #[derive(Debug)]
 struct Topic {
     name: Arc<str>,
     /// The number of partitions, if it was checked since a batch of the topic was taken.
-    count: Option<NonZeroU32>,
+    partition_count: Option<NonZeroU32>,
     /// The partition for messages without a key, until its batch is taken (KIP-480).
     sticky: Option<i32>,
-    partitions: BTreeMap<i32, PartitionId>,
+    partitions: BTreeMap<i32, PartitionIndex>,
     /// The partition of the last message, one of `partitions`.
-    last: Option<(i32, PartitionId)>,
+    last: Option<(i32, PartitionIndex)>,
 }
 
 #[derive(Debug)]
 struct Partition {
-    topic: TopicId,
+    topic: TopicIndex,
     partition: i32,
     open: Option<Open>,
-    /// The number of batches in flight.
-    in_flight: usize,
+    /// The number of batches that were taken and have no outcome yet.
+    unfinished: usize,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ struct Open {
     number: u64,
     batch: KafkaBatch,
     completer: Completer,
-    /// Whether `linger.ms` has passed.
+    /// Whether it waits for no further messages: `linger.ms` has passed, it is full, or memory is scarce.
     is_due: bool,
     /// Whether it is in `ready`.
     is_ready: bool,
@@ -87,14 +87,14 @@ struct Open {
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Instant,
-    partition: PartitionId,
+    partition: PartitionIndex,
     number: u64,
 }
 
-/// A batch that was taken, to be sent. It counts as in flight until [`Gathering::completed`].
+/// A batch that was taken, to be sent. It is unfinished until [`Gathering::on_completed`].
 #[derive(Debug)]
-pub(crate) struct Gathered {
-    pub(crate) partition: PartitionId,
+pub(crate) struct MessageBatch {
+    pub(crate) partition: PartitionIndex,
     pub(crate) to: TopicPartition,
     pub(crate) batch: KafkaBatch,
     pub(crate) completer: Completer,
@@ -107,50 +107,50 @@ pub(crate) enum GatherOutcome {
     /// batches or at the next deadline.
     Appended { pending: PendingRecord, bytes: usize, wakes: bool },
     /// The open batch is full, and was taken. The record is in no batch: choose a partition, and append it again.
-    Full(Box<Gathered>),
+    Full(Box<MessageBatch>),
 }
 
 impl Gathering {
-    /// Returns a value without batches. `max_in_flight` is at least 1.
-    pub(crate) fn new(linger: Duration, max_in_flight: usize) -> Self {
+    /// Returns a value without batches. `max_unfinished` is at least 1.
+    pub(crate) fn new(linger: Duration, max_unfinished: usize) -> Self {
         Self {
             linger,
-            max_in_flight: max_in_flight.max(1),
-            names: HashMap::new(),
+            max_unfinished: max_unfinished.max(1),
+            topic_indices: HashMap::new(),
             topics: Vec::new(),
             free_topics: Vec::new(),
             last_topic: 0,
             partitions: Vec::new(),
-            free: Vec::new(),
+            free_partitions: Vec::new(),
             next_number: 0,
             ready: VecDeque::new(),
-            lingering: VecDeque::new(),
-            held: VecDeque::new(),
+            linger_deadlines: VecDeque::new(),
+            latest_deadlines: VecDeque::new(),
         }
     }
 
     /// Returns the partition of a message: the requested one, that of its key, or the sticky one, which `pick` chooses.
-    /// `known` returns the number of partitions of the topic, and is called if it was not checked for a while.
+    /// `partition_count` returns the number of partitions of the topic, and is called if it was not checked for a while.
     ///
     /// `None` if the number is unknown, or the requested partition is beyond it.
     pub(crate) fn route(
         &mut self,
         to: Destination<'_>,
         key: Option<&[u8]>,
-        known: impl FnOnce() -> Option<NonZeroU32>,
+        partition_count: impl FnOnce() -> Option<NonZeroU32>,
         pick: impl FnOnce(NonZeroU32) -> i32,
-    ) -> Option<PartitionId> {
-        let topic_id = self.topic_id(to.topic);
-        let topic = topic_id.and_then(|id| self.topics[id].as_ref());
+    ) -> Option<PartitionIndex> {
+        let topic_index = self.topic_index(to.topic);
+        let topic = topic_index.and_then(|index| self.topics[index].as_ref());
         let exists = |count: NonZeroU32| to.partition.is_none_or(|partition| (partition as u32) < count.get());
-        let count = match topic.and_then(|topic| topic.count).filter(|&count| exists(count)) {
+        let count = match topic.and_then(|topic| topic.partition_count).filter(|&count| exists(count)) {
             Some(count) => count,
-            None => known().filter(|&count| exists(count))?,
+            None => partition_count().filter(|&count| exists(count))?,
         };
-        let topic_id = topic_id.unwrap_or_else(|| self.insert_topic(to.topic));
-        self.last_topic = topic_id;
-        let topic = self.topics[topic_id].as_mut()?;
-        topic.count = Some(count);
+        let topic_index = topic_index.unwrap_or_else(|| self.insert_topic(to.topic));
+        self.last_topic = topic_index;
+        let topic = self.topics[topic_index].as_mut()?;
+        topic.partition_count = Some(count);
         let partition = match (to.partition, key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_for_key(key, count),
@@ -163,10 +163,10 @@ impl Gathering {
             topic.last = Some((partition, id));
             return Some(id);
         }
-        let id = self.free.pop().unwrap_or(self.partitions.len());
+        let id = self.free_partitions.pop().unwrap_or(self.partitions.len());
         topic.partitions.insert(partition, id);
         topic.last = Some((partition, id));
-        let new = Some(Partition { topic: topic_id, partition, open: None, in_flight: 0 });
+        let new = Some(Partition { topic: topic_index, partition, open: None, unfinished: 0 });
         match self.partitions.get_mut(id) {
             Some(place) => *place = new,
             None => self.partitions.push(new),
@@ -176,17 +176,22 @@ impl Gathering {
 
     /// Finds a topic. Comparing the name with that of the last message takes less time than hashing it.
     #[inline]
-    fn topic_id(&self, name: &str) -> Option<TopicId> {
+    fn topic_index(&self, name: &str) -> Option<TopicIndex> {
         match self.topics.get(self.last_topic) {
             Some(Some(last)) if *last.name == *name => Some(self.last_topic),
-            _ => self.names.get(name).copied(),
+            _ => self.topic_indices.get(name).copied(),
         }
     }
 
-    fn insert_topic(&mut self, name: &str) -> TopicId {
+    fn insert_topic(&mut self, name: &str) -> TopicIndex {
         let name: Arc<str> = name.into();
-        let topic =
-            Some(Topic { name: Arc::clone(&name), count: None, sticky: None, partitions: BTreeMap::new(), last: None });
+        let topic = Some(Topic {
+            name: Arc::clone(&name),
+            partition_count: None,
+            sticky: None,
+            partitions: BTreeMap::new(),
+            last: None,
+        });
         let id = match self.free_topics.pop() {
             Some(id) => {
                 self.topics[id] = topic;
@@ -197,7 +202,7 @@ impl Gathering {
                 self.topics.len() - 1
             }
         };
-        self.names.insert(name, id);
+        self.topic_indices.insert(name, id);
         id
     }
 
@@ -205,10 +210,10 @@ impl Gathering {
     /// taken and called once the outcome is known, if the record was appended. `new_batch` returns a new batch, and the time from which it lingers.
     ///
     /// # Errors
-    /// No batch with these settings can hold the record.
+    /// The record cannot be in the batch: see [`AppendError`].
     pub(crate) fn append(
         &mut self,
-        id: PartitionId,
+        id: PartitionIndex,
         record: &Record<'_>,
         timestamp: Timestamp,
         waker: &mut Option<Waker>,
@@ -227,8 +232,8 @@ impl Gathering {
         });
         let before = if opened.is_some() { 0 } else { open.batch.size() };
         open.batch.set_now(timestamp);
-        let metadata = match open.batch.append(record) {
-            Ok(Append::Appended(metadata)) => metadata,
+        let appended = match open.batch.append(record) {
+            Ok(Append::Appended(appended)) => appended,
             Ok(Append::Full(_)) if opened.is_none() => {
                 return Ok(GatherOutcome::Full(Box::new(self.take(id).expect("it is open"))));
             }
@@ -244,9 +249,10 @@ impl Gathering {
             }
         };
         let bytes = open.batch.size() - before;
-        let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
+        let position = appended.offset as usize; // there are no gaps
+        let pending = open.completer.pending(position, appended.timestamp).expect("it is not completed");
         if let Some(waker) = waker.take() {
-            open.completer.register(metadata.position, waker);
+            open.completer.register(position, waker);
         }
         // A full batch does not wait for the record that does not fit.
         let is_full = open.batch.room() == 0;
@@ -260,29 +266,29 @@ impl Gathering {
     }
 
     /// Sets the deadlines of a new batch. Returns whether the driver has to know.
-    fn begin(&mut self, partition: PartitionId, number: u64, now: Instant) -> bool {
+    fn begin(&mut self, partition: PartitionIndex, number: u64, now: Instant) -> bool {
         let after = |linger: Duration| now.checked_add(linger).map(|at| Deadline { at, partition, number });
         let (until, hold) = (after(self.linger), after(self.linger.saturating_add(MAX_HOLD)));
         let is_first = self.next_deadline().is_none();
         if !self.linger.is_zero() {
-            self.lingering.extend(until);
+            self.linger_deadlines.extend(until);
         }
-        self.held.extend(hold);
+        self.latest_deadlines.extend(hold);
         self.set_ready(partition, false) || is_first
     }
 
     /// Ends the linger of the open batch of a partition, if it has one. Returns whether the driver has to know.
-    pub(crate) fn set_due(&mut self, id: PartitionId) -> bool {
+    pub(crate) fn set_due(&mut self, id: PartitionIndex) -> bool {
         let Some(Some(Partition { open: Some(open), .. })) = self.partitions.get_mut(id) else { return false };
         open.is_due = true;
         self.set_ready(id, false)
     }
 
-    /// Moves a due batch to `ready`, if the batches in flight allow it. Returns whether it was moved.
-    fn set_ready(&mut self, id: PartitionId, is_forced: bool) -> bool {
+    /// Moves a due batch to `ready`, if the number of unfinished batches allows it. Returns whether it was moved.
+    fn set_ready(&mut self, id: PartitionIndex, is_forced: bool) -> bool {
         let Some(partition) = &mut self.partitions[id] else { return false };
         let Some(open) = &mut partition.open else { return false };
-        if !open.is_due || open.is_ready || !(is_forced || partition.in_flight < self.max_in_flight) {
+        if !open.is_due || open.is_ready || !(is_forced || partition.unfinished < self.max_unfinished) {
             return false;
         }
         open.is_ready = true;
@@ -291,40 +297,40 @@ impl Gathering {
     }
 
     /// Takes the open batch of a partition, if it has one.
-    fn take(&mut self, id: PartitionId) -> Option<Gathered> {
+    fn take(&mut self, id: PartitionIndex) -> Option<MessageBatch> {
         let partition = self.partitions.get_mut(id)?.as_mut()?;
         let Open { batch, completer, .. } = partition.open.take()?;
-        partition.in_flight += 1;
+        partition.unfinished += 1;
         let topic = self.topics[partition.topic].as_mut()?;
-        topic.count = None;
+        topic.partition_count = None;
         topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
         let to = TopicPartition::new(&*topic.name, partition.partition);
-        Some(Gathered { partition: id, to, batch, completer })
+        Some(MessageBatch { partition: id, to, batch, completer })
     }
 
     /// Takes the open batch of a partition, if it has one, to be sent before what follows.
-    pub(crate) fn take_of(&mut self, topic: &str, partition: i32) -> Option<Gathered> {
-        let topic = self.topics[self.topic_id(topic)?].as_ref()?;
+    pub(crate) fn take_of(&mut self, topic: &str, partition: i32) -> Option<MessageBatch> {
+        let topic = self.topics[self.topic_index(topic)?].as_ref()?;
         let id = *topic.partitions.get(&partition)?;
         self.take(id)
     }
 
     /// Takes any open batch: for a flush, or if memory is scarce.
-    pub(crate) fn take_all(&mut self) -> Vec<Gathered> {
+    pub(crate) fn take_all(&mut self) -> Vec<MessageBatch> {
         self.ready.clear();
-        self.lingering.clear();
-        self.held.clear();
+        self.linger_deadlines.clear();
+        self.latest_deadlines.clear();
         (0..self.partitions.len()).filter_map(|id| self.take(id)).collect()
     }
 
-    /// Returns `true` if [`take_due`](Self::take_due) would return a batch.
-    pub(crate) fn has_due(&mut self, now: Instant) -> bool {
-        while let Some(deadline) = self.lingering.pop_front_if_due(now) {
+    /// Returns `true` if [`take_ready`](Self::take_ready) would return a batch.
+    pub(crate) fn has_ready(&mut self, now: Instant) -> bool {
+        while let Some(deadline) = self.linger_deadlines.pop_front_if_due(now) {
             if self.open(deadline).map(|open| open.is_due = true).is_some() {
                 self.set_ready(deadline.partition, false);
             }
         }
-        while let Some(deadline) = self.held.pop_front_if_due(now) {
+        while let Some(deadline) = self.latest_deadlines.pop_front_if_due(now) {
             if self.open(deadline).map(|open| open.is_due = true).is_some() {
                 self.set_ready(deadline.partition, true);
             }
@@ -339,30 +345,31 @@ impl Gathering {
         false
     }
 
-    /// Takes the next batch that is due.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Gathered> {
-        if !self.has_due(now) {
+    /// Takes the next batch to be sent.
+    pub(crate) fn take_ready(&mut self, now: Instant) -> Option<MessageBatch> {
+        if !self.has_ready(now) {
             return None;
         }
         let (id, _) = self.ready.pop_front()?;
         self.take(id)
     }
 
-    /// Returns when [`take_due`](Self::take_due) has to be called again, if nothing happens before. It may be too early.
+    /// Returns when [`take_ready`](Self::take_ready) has to be called again, if nothing happens before. It may be too early.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         for is_hold in [false, true] {
-            while let Some(&first) = if is_hold { self.held.front() } else { self.lingering.front() } {
+            while let Some(&first) = if is_hold { self.latest_deadlines.front() } else { self.linger_deadlines.front() }
+            {
                 if self.open(first).is_some() {
                     break;
                 }
                 if is_hold {
-                    self.held.pop_front()
+                    self.latest_deadlines.pop_front()
                 } else {
-                    self.lingering.pop_front()
+                    self.linger_deadlines.pop_front()
                 };
             }
         }
-        self.lingering.front().into_iter().chain(self.held.front()).map(|deadline| deadline.at).min()
+        self.linger_deadlines.front().into_iter().chain(self.latest_deadlines.front()).map(|deadline| deadline.at).min()
     }
 
     fn open(&mut self, Deadline { partition, number, .. }: Deadline) -> Option<&mut Open> {
@@ -370,9 +377,9 @@ impl Gathering {
     }
 
     /// Records that a batch that was taken is complete. A batch that waited for it can be taken now.
-    pub(crate) fn completed(&mut self, id: PartitionId) {
+    pub(crate) fn on_completed(&mut self, id: PartitionIndex) {
         if let Some(partition) = &mut self.partitions[id] {
-            partition.in_flight -= 1;
+            partition.unfinished -= 1;
         }
         self.set_ready(id, false);
         self.remove_if_unused(id);
@@ -380,29 +387,29 @@ impl Gathering {
 
     /// Returns `true` if no partition is in use.
     pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.topic_indices.is_empty()
     }
 
     /// Removes a partition to which nothing was appended after all.
-    pub(crate) fn forget_if_unused(&mut self, id: PartitionId) {
+    pub(crate) fn forget_if_unused(&mut self, id: PartitionIndex) {
         if self.partitions.get(id).is_some_and(Option::is_some) {
             self.remove_if_unused(id);
         }
     }
 
-    fn remove_if_unused(&mut self, id: PartitionId) {
+    fn remove_if_unused(&mut self, id: PartitionIndex) {
         let place = &mut self.partitions[id];
         let Some(Partition { topic, partition, .. }) =
-            place.take_if(|partition| partition.open.is_none() && partition.in_flight == 0)
+            place.take_if(|partition| partition.open.is_none() && partition.unfinished == 0)
         else {
             return;
         };
-        self.free.push(id);
+        self.free_partitions.push(id);
         let Some(entry) = &mut self.topics[topic] else { return };
         entry.partitions.remove(&partition);
         entry.last = entry.last.filter(|(last, _)| *last != partition);
         if entry.partitions.is_empty() {
-            self.names.remove(&entry.name);
+            self.topic_indices.remove(&entry.name);
             self.topics[topic] = None;
             self.free_topics.push(topic);
         }

@@ -96,6 +96,7 @@ pub mod external;
 mod gathering;
 mod local;
 mod local_runtime;
+mod lookup;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -133,7 +134,9 @@ pub mod redaction {
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.
 pub mod waiting {
-    pub use crate::oneshot::{Slot, lock, wake};
-    pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
-    pub use crate::topics::{Count, Lookup, TopicCache};
+    pub use crate::lookup::Lookup;
+    pub use crate::oneshot::Slot;
+    pub use crate::semaphore::{Acquire, Acquisition, HasSemaphore, Permits, Semaphore, WaiterId};
+    pub use crate::sync::{lock, wake};
+    pub use crate::topics::{LookupResult, TopicCache};
 }

@@ -1,29 +1,9 @@
 //! A oneshot channel: the driver sends one value, and a future of any runtime receives it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, MutexGuard};
-
-/// Locks a mutex, and ignores that it is poisoned: every critical section of this crate keeps the guarded value consistent
-/// at each of its steps, so it is usable after a panic.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Wakes a task. A waker is foreign code and may panic; the panic is caught, so that other tasks are still woken, and has
-/// been reported by the panic hook.
-pub fn wake(waker: Waker) {
-    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-}
-
-/// Wakes several tasks, as [`wake`] does with each.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut left = wakers.into_iter();
-    // A panic ends the call in which it occurs, and the next call continues after it.
-    while catch_unwind(AssertUnwindSafe(|| left.by_ref().for_each(Waker::wake))).is_err() {}
-}
+use crate::sync::{Mutex, lock, wake};
 
 /// The shared state of a oneshot channel: holds one value, and the waker of the one future that waits for it.
 #[derive(Debug)]
@@ -73,31 +53,44 @@ impl<T> Slot<T> {
 }
 
 /// The receiving side.
-pub(crate) type Receiver<T> = Arc<Slot<T>>;
+#[derive(Debug)]
+pub(crate) struct Receiver<T>(Arc<Slot<T>>);
 
-/// The subject of a channel. Determines the value that is sent if the sender is dropped.
-pub(crate) trait OnDrop {
+impl<T> Receiver<T> {
+    /// Returns the value that was sent. Pending until then.
+    pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<T> {
+        self.0.poll_take(context)
+    }
+
+    #[cfg(all(test, kafka_batch_shuttle))]
+    pub(crate) fn slot(&self) -> std::sync::Weak<Slot<T>> {
+        Arc::downgrade(&self.0)
+    }
+}
+
+/// What a sender owns until it sends, such as a batch. Determines the value that is sent if the sender is dropped.
+pub(crate) trait DropOutcome {
     type Outcome;
 
     /// Returns the value to send when the sender is dropped unused.
-    fn on_drop(self) -> Self::Outcome;
+    fn drop_outcome(self) -> Self::Outcome;
 }
 
-/// The sending side. If it is dropped without sending, the receiver gets the value of [`OnDrop`].
+/// The sending side. If it is dropped without sending, the receiver gets the value of [`DropOutcome`].
 #[derive(Debug)]
-pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Outcome>>, S)>);
+pub(crate) struct Sender<S: DropOutcome>(Option<(Arc<Slot<S::Outcome>>, S)>);
 
-impl<S: OnDrop> Sender<S> {
-    /// Makes a channel.
+impl<S: DropOutcome> Sender<S> {
+    /// Creates a channel. The sender owns `subject` until it sends.
     pub(crate) fn new(subject: S) -> (Self, Receiver<S::Outcome>) {
         let slot = Arc::new(Slot::new());
-        (Self(Some((Arc::clone(&slot), subject))), slot)
+        (Self(Some((Arc::clone(&slot), subject))), Receiver(slot))
     }
 
-    /// Replaces the subject. Returns what is left of the previous one.
+    /// Replaces what the sender owns. Returns what is left of it.
     pub(crate) fn advance<N, R>(mut self, advance: impl FnOnce(S) -> (N, R)) -> (Sender<N>, Option<R>)
     where
-        N: OnDrop<Outcome = S::Outcome>,
+        N: DropOutcome<Outcome = S::Outcome>,
     {
         match self.0.take() {
             Some((slot, subject)) => {
@@ -115,10 +108,10 @@ impl<S: OnDrop> Sender<S> {
     }
 }
 
-impl<S: OnDrop> Drop for Sender<S> {
+impl<S: DropOutcome> Drop for Sender<S> {
     fn drop(&mut self) {
         if let Some((slot, subject)) = self.0.take() {
-            slot.fill(subject.on_drop());
+            slot.fill(subject.drop_outcome());
         }
     }
 }

@@ -21,9 +21,10 @@ use kafka_batch_core::{
 use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
+use crate::lookup::Lookup;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
-use crate::topics::{Lookup, TopicCache};
+use crate::topics::TopicCache;
 
 /// Sends Kafka batches exactly as they were filled: **one batch in the program is one batch on the wire and one in the
 /// log**, stored as a whole or not at all.
@@ -49,8 +50,8 @@ use crate::topics::{Lookup, TopicCache};
 /// - **Every accepted batch completes** within `delivery.timeout.ms`, delivered or failed. A failure states whether the
 ///   batch was not written, or may have been.
 /// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too, while
-///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It
-///   fails only if the runtime is shut down meanwhile. Dropping the future has no effect on the batches.
+///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It fails only if that task ends
+///   meanwhile: its runtime is shut down, or it panics. Dropping the future has no effect on the batches.
 /// - **Closing** refuses later batches and those that wait for memory, and flushes. It ends the producer's task, so it completes
 ///   only while that runs. It continues when its future is dropped.
 ///   [`close_at_once`](Self::close_at_once) does not wait for responses.
@@ -63,8 +64,8 @@ pub struct Producer {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// At least the bytes of a record without headers, besides its key and value, in every format, and of a batch besides its records:
-/// 32 in magic 2 (34 in magic 1) and 61.
+/// Upper bound of the bytes of a record without headers besides its key and value, in any format (32 in magic 2, 34 in magic 1),
+/// plus those of a batch header (61).
 pub(crate) const RECORD_OVERHEAD: usize = 100;
 
 /// What all clones of a handle share.
@@ -76,8 +77,8 @@ pub(crate) struct Inner {
     /// Key and value of this length together, without headers, are below all limits.
     pub(crate) ample_len: usize,
     capabilities: Capabilities,
-    /// `buffer.memory`.
-    pub(crate) limit: usize,
+    /// `buffer.memory` in bytes.
+    pub(crate) buffer_memory: usize,
     /// The addresses of `bootstrap.servers`, for error messages and `Debug`.
     brokers: String,
 }
@@ -93,12 +94,14 @@ impl Producer {
         queue: Arc<CommandQueue>,
         batch_options: BatchOptions,
         capabilities: Capabilities,
-        limit: usize,
+        buffer_memory: usize,
         brokers: String,
     ) -> Self {
         let template = new_batch(&batch_options, None, UNIX_EPOCH, Vec::new());
-        let ample_len = template.room().min(limit).saturating_sub(RECORD_OVERHEAD);
-        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, limit, brokers }) }
+        let ample_len = template.room().min(buffer_memory).saturating_sub(RECORD_OVERHEAD);
+        Self {
+            inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, buffer_memory, brokers }),
+        }
     }
 
     /// Returns what this transport guarantees.
@@ -157,7 +160,7 @@ impl Producer {
         let (topic, partition) = (to.topic.clone(), to.partition);
         match self.inner.queue.enqueue_batch(sealed, to).await {
             Ok(receiver) => {
-                self.inner.queue.topics.accepted(&topic, partition);
+                self.inner.queue.topics.on_batch_accepted(&topic, partition);
                 Ok(Pending { receiver })
             }
             Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),
@@ -251,7 +254,7 @@ impl Inner {
         let sealed = batch
             .seal()
             .map_err(|SealError { reason, batch, .. }| Box::new((SendErrorReason::Seal(reason), *batch)))?;
-        let (size, limit) = (sealed.size(), self.limit);
+        let (size, limit) = (sealed.size(), self.buffer_memory);
         if size > limit {
             return Err(Box::new((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch())));
         }
@@ -273,7 +276,7 @@ impl Lookup for Inner {
         })
     }
 
-    fn reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
+    fn send_error_reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
         error.into_reason(topic, &self.brokers)
     }
 }

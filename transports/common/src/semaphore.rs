@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{AddAssign, SubAssign};
 use std::task::{Poll, Waker};
 
-use crate::oneshot::{lock, wake};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock, wake};
 
 /// A number of records and bytes: of a batch, of all batches in flight, or of their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +38,9 @@ impl SubAssign for Permits {
 pub struct Semaphore {
     limit: Permits,
     /// Includes `granted`.
-    taken: Permits,
+    acquired: Permits,
     /// In the order of their ids. The first does not fit.
-    queue: VecDeque<Waiting>,
+    waiters: VecDeque<Waiter>,
     /// Waiters that were granted their permits, and have not yet called `acquire` again.
     granted: BTreeMap<WaiterId, Permits>,
     next: u64,
@@ -52,8 +51,8 @@ pub struct Semaphore {
 pub struct WaiterId(u64);
 
 #[derive(Debug)]
-struct Waiting {
-    waiter: WaiterId,
+struct Waiter {
+    id: WaiterId,
     permits: Permits,
     waker: Waker,
 }
@@ -71,8 +70,8 @@ impl Semaphore {
     /// Returns a semaphore with `limit` permits.
     #[must_use]
     pub const fn new(limit: Permits) -> Self {
-        let taken = Permits { records: 0, bytes: 0 };
-        Self { limit, taken, queue: VecDeque::new(), granted: BTreeMap::new(), next: 0 }
+        let acquired = Permits { records: 0, bytes: 0 };
+        Self { limit, acquired, waiters: VecDeque::new(), granted: BTreeMap::new(), next: 0 }
     }
 
     /// Acquires permits, or waits for them in the queue. `waiter` is `None` at the first call, and then the id that it
@@ -83,7 +82,7 @@ impl Semaphore {
                 return Acquire::Acquired;
             }
             if let Some(index) = self.index(waiter) {
-                self.queue[index].waker.clone_from(waker);
+                self.waiters[index].waker.clone_from(waker);
                 return Acquire::Waiting(waiter);
             }
         }
@@ -92,7 +91,7 @@ impl Semaphore {
         }
         let waiter = WaiterId(self.next);
         self.next += 1;
-        self.queue.push_back(Waiting { waiter, permits, waker: waker.clone() });
+        self.waiters.push_back(Waiter { id: waiter, permits, waker: waker.clone() });
         Acquire::Waiting(waiter)
     }
 
@@ -101,44 +100,44 @@ impl Semaphore {
     pub fn try_acquire(&mut self, permits: Permits) -> bool {
         let is_available = self.is_available(permits);
         if is_available {
-            self.taken += permits;
+            self.acquired += permits;
         }
         is_available
     }
 
     /// Returns `true` if [`try_acquire`](Self::try_acquire) would acquire these permits, or fewer.
     pub(crate) fn is_available(&self, permits: Permits) -> bool {
-        self.queue.is_empty() && self.has_room(permits)
+        self.waiters.is_empty() && self.has_room(permits)
     }
 
     /// Acquires permits that are [available](Self::is_available).
     pub(crate) fn acquire_available(&mut self, permits: Permits) {
         debug_assert!(self.is_available(permits));
-        self.taken += permits;
+        self.acquired += permits;
     }
 
     /// Returns `true` if any waiter was not granted its permits yet.
     pub(crate) fn has_waiters(&self) -> bool {
-        !self.queue.is_empty()
+        !self.waiters.is_empty()
     }
 
     fn index(&self, waiter: WaiterId) -> Option<usize> {
-        self.queue.binary_search_by_key(&waiter, |waiting| waiting.waiter).ok()
+        self.waiters.binary_search_by_key(&waiter, |waiter| waiter.id).ok()
     }
 
     fn has_room(&self, permits: Permits) -> bool {
-        let mut after = self.taken;
+        let mut after = self.acquired;
         after += permits;
-        self.taken == Permits::default() || (after.records <= self.limit.records && after.bytes <= self.limit.bytes)
+        self.acquired == Permits::default() || (after.records <= self.limit.records && after.bytes <= self.limit.bytes)
     }
 
     /// Removes a waiter that has not acquired its permits. Returns its waker, to be dropped after all locks are released,
     /// and the wakers of those that were granted permits: wake them.
     pub fn cancel(&mut self, waiter: WaiterId) -> (Option<Waker>, Vec<Waker>) {
         let index = self.index(waiter);
-        let own = index.and_then(|index| self.queue.remove(index)).map(|waiting| waiting.waker);
+        let own = index.and_then(|index| self.waiters.remove(index)).map(|waiter| waiter.waker);
         if let Some(permits) = self.granted.remove(&waiter) {
-            self.taken -= permits;
+            self.acquired -= permits;
         }
         (own, self.grant())
     }
@@ -146,31 +145,31 @@ impl Semaphore {
     /// Releases acquired permits. Returns the wakers of those that were granted permits: wake them.
     #[must_use = "the returned wakers have to be called"]
     pub fn release(&mut self, permits: Permits) -> Vec<Waker> {
-        self.taken -= permits;
+        self.acquired -= permits;
         self.grant()
     }
 
     /// Removes all waiters that have not acquired their permits. Returns the wakers of those in the queue: wake them.
     pub fn cancel_all(&mut self) -> Vec<Waker> {
         while let Some((_, permits)) = self.granted.pop_first() {
-            self.taken -= permits;
+            self.acquired -= permits;
         }
-        self.queue.drain(..).map(|waiting| waiting.waker).collect()
+        self.waiters.drain(..).map(|waiter| waiter.waker).collect()
     }
 
     /// Returns `true` if no permits are acquired or waited for.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.taken == Permits::default() && self.queue.is_empty()
+        self.acquired == Permits::default() && self.waiters.is_empty()
     }
 
     /// Grants permits to waiters from the front of the queue, while they are available.
     fn grant(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        while self.queue.front().is_some_and(|first| self.has_room(first.permits)) {
-            let Some(Waiting { waiter, permits, waker }) = self.queue.pop_front() else { break };
-            self.taken += permits;
-            self.granted.insert(waiter, permits);
+        while self.waiters.front().is_some_and(|first| self.has_room(first.permits)) {
+            let Some(Waiter { id, permits, waker }) = self.waiters.pop_front() else { break };
+            self.acquired += permits;
+            self.granted.insert(id, permits);
             wakers.push(waker);
         }
         wakers
@@ -185,12 +184,12 @@ pub trait HasSemaphore {
 
 /// Acquires permits of a semaphore in a state behind a mutex: what a future polls. Leaves the queue when it is dropped.
 #[derive(Debug)]
-pub struct Acquiring<'a, T: HasSemaphore> {
+pub struct Acquisition<'a, T: HasSemaphore> {
     state: &'a Mutex<T>,
     waiter: Option<WaiterId>,
 }
 
-impl<'a, T: HasSemaphore> Acquiring<'a, T> {
+impl<'a, T: HasSemaphore> Acquisition<'a, T> {
     /// Returns a waiter that is not in the queue yet.
     pub const fn new(state: &'a Mutex<T>) -> Self {
         Self { state, waiter: None }
@@ -225,7 +224,7 @@ impl<'a, T: HasSemaphore> Acquiring<'a, T> {
     }
 }
 
-impl<T: HasSemaphore> Drop for Acquiring<'_, T> {
+impl<T: HasSemaphore> Drop for Acquisition<'_, T> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter else { return };
         let (_own_waker, granted) = lock(self.state).semaphore().cancel(waiter);
@@ -283,7 +282,7 @@ mod tests {
         assert!(own.is_none(), "its waker was returned before");
         assert_eq!(granted.len(), 1, "its permits were not released");
         assert_eq!(acquire(&mut semaphore, Some(last), records(1)), Ok(()));
-        assert_eq!(semaphore.taken.records, 7);
+        assert_eq!(semaphore.acquired.records, 7);
     }
 
     #[test]
@@ -309,7 +308,7 @@ mod tests {
         let small = acquire(&mut semaphore, None, records(1)).unwrap_err();
         assert_eq!(semaphore.cancel(large).1.len(), 1);
         assert_eq!(acquire(&mut semaphore, Some(small), records(1)), Ok(()));
-        assert_eq!(semaphore.taken, Permits { records: 10, bytes: 2 });
+        assert_eq!(semaphore.acquired, Permits { records: 10, bytes: 2 });
     }
 
     #[test]
@@ -332,7 +331,7 @@ mod tests {
         for waiter in [granted, waiting] {
             assert!(matches!(semaphore.cancel(waiter), (None, wakers) if wakers.is_empty()));
         }
-        assert_eq!(semaphore.taken, records(6));
+        assert_eq!(semaphore.acquired, records(6));
     }
 
     /// Counts how often it was woken.
@@ -418,7 +417,7 @@ mod tests {
                 prop_assert!(ids.is_sorted());
                 let mut out = Permits::default();
                 acquired.iter().copied().chain(granted.iter().map(|waiter| waiter.permits)).for_each(|permits| out += permits);
-                prop_assert_eq!(semaphore.taken, out);
+                prop_assert_eq!(semaphore.acquired, out);
                 let alone = acquired.len() + granted.len() == 1;
                 prop_assert!(alone || (out.records <= TEN.records && out.bytes <= TEN.bytes));
                 if let Some(first) = queued.first() {

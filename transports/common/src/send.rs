@@ -12,10 +12,10 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{EnqueueOutcome, Waited};
+use crate::command_queue::{EnqueueOutcome, EnqueueState};
 use crate::completion::PendingRecord;
+use crate::lookup::Lookup;
 use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
-use crate::topics::Lookup;
 
 /// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
 /// by 9, its length by 2.
@@ -32,8 +32,8 @@ impl Producer {
     ///
     /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or due: `linger.ms` after
     ///   its first message, which with `linger.ms=0`, the default, is the next poll of the producer's task. While as many batches
-    ///   of its partition are in flight as the producer sends at a time (5; 1 without idempotence), a due batch still takes
-    ///   messages until one of those is acknowledged, for at most 100 ms.
+    ///   of its partition are in flight as the producer sends at a time (`max.in.flight.requests.per.connection`, 5 by default;
+    ///   1 without idempotence), a due batch still takes messages until one of those is acknowledged, for at most 100 ms.
     /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
     ///   [`send_batch`](Self::send_batch) sends the messages that were accepted before it first.
     /// - **Cancelling**: a future that is dropped before the message is accepted sends nothing. After that, the message is
@@ -78,7 +78,7 @@ impl Producer {
         async move {
             let tried = poll_fn(|context| {
                 let waker = Some(context.waker().clone());
-                Poll::Ready(inner.try_enqueue(to, &message, &mut Waited::default(), waker))
+                Poll::Ready(inner.try_enqueue(to, &message, &mut EnqueueState::default(), waker))
             });
             // Matched here, so that the future has no place for the reason, which is large.
             let enqueued = match tried.await {
@@ -87,7 +87,7 @@ impl Producer {
             };
             match enqueued {
                 Ok(mut pending) => {
-                    let mut has_waker = true; // since the record was appended
+                    let mut has_waker = true; // it was stored with the record, so the first poll is not needed
                     let outcome = poll_fn(|context| {
                         if mem::take(&mut has_waker) { Poll::Pending } else { Pin::new(&mut pending).poll(context) }
                     });
@@ -128,7 +128,7 @@ impl Producer {
         message: M,
     ) -> Result<PendingRecord, EnqueueError> {
         let to = to.into();
-        match self.inner.try_enqueue(to, &message, &mut Waited::default(), None) {
+        match self.inner.try_enqueue(to, &message, &mut EnqueueState::default(), None) {
             Ok(Ok(pending)) => Ok(pending),
             Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
@@ -153,19 +153,19 @@ impl Inner {
         message: M,
     ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
         Box::pin(async move {
-            let mut waited_for = Waited::default();
+            let mut state = EnqueueState::default();
             loop {
                 let waited = match wait {
-                    WaitFor::Topic => self.look_up(to).await.map(|count| waited_for.known = Some(count)),
+                    WaitFor::Topic => self.look_up(to).await.map(|count| state.partition_count = Some(count)),
                     WaitFor::Memory(bytes) => {
-                        drop(waited_for.held.take());
-                        self.queue.acquire(bytes).await.map(|acquired| waited_for.held = Some(acquired))
+                        drop(state.held.take());
+                        self.queue.acquire(bytes).await.map(|acquired| state.held = Some(acquired))
                     }
                 };
                 // The record is composed again, rather than kept while waiting: then the future can move to another
                 // thread also if the message cannot be shared with one.
                 let tried = waited.map_err(EnqueueErrorReason::from);
-                match tried.and_then(|()| self.try_enqueue(to, &message, &mut waited_for, None)) {
+                match tried.and_then(|()| self.try_enqueue(to, &message, &mut state, None)) {
                     Ok(Ok(pending)) => return Ok(pending),
                     Ok(Err(again)) => wait = again,
                     Err(reason) => return Err(EnqueueError::new(to, reason)),
@@ -179,13 +179,13 @@ impl Inner {
         &'q self,
         to: Destination<'_>,
         message: &M,
-        waited: &mut Waited<'q>,
+        state: &mut EnqueueState<'q>,
         waker: Option<Waker>,
     ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
         let mut composer = RecordComposer::new(Defaults::default());
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.enqueue_message(to, &record, needed, waited, waker, &self.batch_options)? {
+        match self.queue.enqueue_message(to, &record, needed, state, waker, &self.batch_options)? {
             EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
             EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
             EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
@@ -207,8 +207,8 @@ impl Inner {
             // It exceeds the soft limit, so it may exceed the hard one. An empty batch knows.
             self.template.clone().append(record).map(drop)?;
         }
-        if size > self.limit {
-            return Err(SendErrorReason::ExceedsBufferMemory { size, limit: self.limit }.into());
+        if size > self.buffer_memory {
+            return Err(SendErrorReason::ExceedsBufferMemory { size, limit: self.buffer_memory }.into());
         }
         Ok(size + GROWTH)
     }

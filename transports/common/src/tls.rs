@@ -181,7 +181,7 @@ pub(crate) fn is_no_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NoTls>())
 }
 
-/// The other side does not speak TLS.
+/// The other side does not use TLS.
 #[derive(Debug, thiserror::Error)]
 enum NoTls {
     #[error("the other side closed the connection")]
@@ -190,7 +190,7 @@ enum NoTls {
     Answered,
 }
 
-/// Classifies an error of the handshake, and returns one if the other side does not speak TLS. A broker without TLS takes the
+/// Classifies an error of the handshake, and returns one if the other side does not use TLS. A broker without TLS takes the
 /// first bytes for the length of a request and closes the connection; unread bytes turn that into a reset.
 fn no_tls(error: &io::Error) -> Option<io::Error> {
     let why = match (of_rustls(error), error.kind()) {

@@ -1,18 +1,17 @@
 //! A cache of the topics' numbers of partitions, and the choice of a partition for batches without one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kafka_batch_core::TopicPartition;
 use kafka_batch_core::partitioner::StickyPartitioner;
-use kafka_batch_core::{SendErrorReason, TopicPartition};
 
 use crate::clock::RuntimeClock;
-use crate::oneshot::{Slot, lock};
-use crate::sync::Mutex;
+use crate::oneshot::Slot;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
 #[derive(Debug)]
@@ -28,44 +27,45 @@ pub struct TopicCache<E> {
 }
 
 /// A topic's number of partitions, or the error of its lookup.
-pub type Count<E> = Result<NonZeroU32, E>;
+pub type LookupResult<E> = Result<NonZeroU32, E>;
 
 #[derive(Debug)]
 struct State<E> {
-    each: HashMap<String, Topic<E>>,
+    by_name: HashMap<String, Topic<E>>,
     /// When unused topics were last removed, or the first topic was inserted.
-    swept: Option<Instant>,
+    last_cleanup: Option<Instant>,
     /// Incremented for each topic, so that each has its own seed.
     seed: u64,
 }
 
 #[derive(Debug)]
 struct Topic<E> {
-    known: Option<(NonZeroU32, Instant)>,
+    /// The last known number of partitions, and when it was learnt.
+    partition_count: Option<(NonZeroU32, Instant)>,
     sticky: StickyPartitioner,
     used: Instant,
     /// The futures that wait for the pending lookup, or `None` if no lookup is pending.
-    lookup: Option<Vec<Arc<Slot<Count<E>>>>>,
+    lookup: Option<Vec<Arc<Slot<LookupResult<E>>>>>,
 }
 
 impl<E> State<E> {
     /// Returns the topic, and inserts it if it is missing. Removes unused topics first, at most once per `max_idle`, because
     /// it iterates over all topics.
     fn topic(&mut self, name: &str, now: Instant, max_idle: Duration) -> &mut Topic<E> {
-        let swept = *self.swept.get_or_insert(now);
-        if now.saturating_duration_since(swept) >= max_idle {
-            self.swept = Some(now);
-            self.each.retain(|other, topic| {
+        let last_cleanup = *self.last_cleanup.get_or_insert(now);
+        if now.saturating_duration_since(last_cleanup) >= max_idle {
+            self.last_cleanup = Some(now);
+            self.by_name.retain(|other, topic| {
                 let idle = now.saturating_duration_since(topic.used);
                 other == name || topic.lookup.is_some() || idle < max_idle
             });
         }
-        if !self.each.contains_key(name) {
+        if !self.by_name.contains_key(name) {
             self.seed = self.seed.wrapping_add(1);
             let sticky = StickyPartitioner::new(self.seed);
-            self.each.insert(name.to_owned(), Topic { known: None, sticky, used: now, lookup: None });
+            self.by_name.insert(name.to_owned(), Topic { partition_count: None, sticky, used: now, lookup: None });
         }
-        let topic = self.each.get_mut(name).expect("it was just inserted");
+        let topic = self.by_name.get_mut(name).expect("it was just inserted");
         topic.used = now;
         topic
     }
@@ -76,7 +76,7 @@ impl<E: Clone> TopicCache<E> {
     /// are removed after twice that, unless [`max_idle`](Self::max_idle) is set.
     #[must_use]
     pub fn new(seed: u64, max_age: Duration) -> Self {
-        let state = State { each: HashMap::new(), swept: None, seed };
+        let state = State { by_name: HashMap::new(), last_cleanup: None, seed };
         let (generation, max_idle) = (AtomicU64::new(0), max_age.saturating_mul(2));
         Self { state: Mutex::new(state), generation, max_age, max_idle, clock: RuntimeClock::SYSTEM }
     }
@@ -95,13 +95,13 @@ impl<E: Clone> TopicCache<E> {
     }
 
     /// Returns the number of partitions, unless it is unknown or expired.
-    pub(crate) fn known(&self, topic: &str) -> Option<NonZeroU32> {
-        let (partitions, at) = lock(&self.state).each.get(topic)?.known?;
+    pub(crate) fn fresh_partition_count(&self, topic: &str) -> Option<NonZeroU32> {
+        let (partitions, at) = lock(&self.state).by_name.get(topic)?.partition_count?;
         (self.clock.now().saturating_duration_since(at) < self.max_age).then_some(partitions)
     }
 
-    /// Returns a number that changes whenever [`remembered`](Self::remembered) may return another number for a topic, unless the
-    /// topic was not used for a while.
+    /// Returns a number that changes whenever [`partition_count`](Self::partition_count) may return another number for a topic,
+    /// unless the topic was not used for a while.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -111,20 +111,20 @@ impl<E: Clone> TopicCache<E> {
     }
 
     /// Returns the last known number of partitions, also if it is expired.
-    pub(crate) fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
-        Some(lock(&self.state).each.get(topic)?.known?.0)
+    pub(crate) fn partition_count(&self, topic: &str) -> Option<NonZeroU32> {
+        Some(lock(&self.state).by_name.get(topic)?.partition_count?.0)
     }
 
     /// Returns `true` if the partition is known to exist, also if that is expired: Kafka never removes partitions of a topic.
-    fn has(&self, to: &TopicPartition) -> bool {
+    pub(crate) fn has(&self, to: &TopicPartition) -> bool {
         let state = lock(&self.state);
-        let known = state.each.get(&to.topic).and_then(|topic| topic.known);
-        known.is_some_and(|(partitions, _)| has(partitions, to.partition))
+        let known = state.by_name.get(&to.topic).and_then(|topic| topic.partition_count);
+        known.is_some_and(|(partitions, _)| has_partition(partitions, to.partition))
     }
 
     /// Begins a lookup without waiting for its result. Returns `false` if one is pending already; otherwise the caller has to
     /// request the topic's metadata.
-    fn begin_lookup(&self, topic: &str) -> bool {
+    pub(crate) fn begin_lookup(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
         let lookup = &mut state.topic(topic, self.clock.now(), self.max_idle).lookup;
         let is_first = lookup.is_none();
@@ -134,7 +134,7 @@ impl<E: Clone> TopicCache<E> {
 
     /// Joins the pending lookup, or begins one. Returns where its result will be, and whether it was begun, in which case the
     /// caller has to request the topic's metadata.
-    fn join_lookup(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
+    pub(crate) fn join_lookup(&self, topic: &str) -> (Arc<Slot<LookupResult<E>>>, bool) {
         let slot = Arc::new(Slot::new());
         let mut state = lock(&self.state);
         let topic = state.topic(topic, self.clock.now(), self.max_idle);
@@ -145,14 +145,14 @@ impl<E: Clone> TopicCache<E> {
 
     /// Completes the pending lookup. An error removes the topic if it concerns the topic itself, or if nothing was known; other
     /// errors, such as brokers that do not respond, leave the last known number in place.
-    pub fn complete_lookup(&self, topic: &str, result: &Count<E>, concerns_topic: bool) {
+    pub fn complete_lookup(&self, topic: &str, result: &LookupResult<E>, concerns_topic: bool) {
         let mut state = lock(&self.state);
-        let Some(entry) = state.each.get_mut(topic) else { return };
+        let Some(entry) = state.by_name.get_mut(topic) else { return };
         let slots = entry.lookup.take();
         match result {
-            Ok(partitions) => entry.known = Some((*partitions, self.clock.now())),
-            Err(_) if !concerns_topic && entry.known.is_some() => {}
-            Err(_) => drop(state.each.remove(topic)),
+            Ok(partitions) => entry.partition_count = Some((*partitions, self.clock.now())),
+            Err(_) if !concerns_topic && entry.partition_count.is_some() => {}
+            Err(_) => drop(state.by_name.remove(topic)),
         }
         drop(state);
         self.changed();
@@ -161,7 +161,7 @@ impl<E: Clone> TopicCache<E> {
 
     /// Fails all pending lookups, and removes all topics.
     pub fn fail_lookups(&self, reason: &E) {
-        let topics = std::mem::take(&mut lock(&self.state).each);
+        let topics = std::mem::take(&mut lock(&self.state).by_name);
         self.changed();
         // In the order of their names: with simulated time, the order of wake-ups is the same in each run.
         let slots = BTreeMap::from_iter(topics).into_values().filter_map(|topic| topic.lookup).flatten();
@@ -170,8 +170,8 @@ impl<E: Clone> TopicCache<E> {
 
     /// Discards the known number of partitions of a topic.
     pub fn forget(&self, topic: &str) {
-        if let Some(topic) = lock(&self.state).each.get_mut(topic) {
-            topic.known = None;
+        if let Some(topic) = lock(&self.state).by_name.get_mut(topic) {
+            topic.partition_count = None;
         }
         self.changed();
     }
@@ -182,15 +182,15 @@ impl<E: Clone> TopicCache<E> {
     }
 
     /// Records that a batch for a partition was accepted. If it is the current sticky partition, another one is chosen.
-    pub fn accepted(&self, topic: &str, partition: i32) {
-        self.all_accepted(topic, [partition]);
+    pub fn on_batch_accepted(&self, topic: &str, partition: i32) {
+        self.on_batches_accepted(topic, [partition]);
     }
 
-    /// Records that batches for these partitions were accepted, as [`accepted`](Self::accepted) for each.
-    pub(crate) fn all_accepted(&self, topic: &str, each: impl IntoIterator<Item = i32>) {
+    /// Records that batches for these partitions were accepted, as [`on_batch_accepted`](Self::on_batch_accepted) for each.
+    pub(crate) fn on_batches_accepted(&self, topic: &str, each: impl IntoIterator<Item = i32>) {
         let mut state = lock(&self.state);
         let topic = state.topic(topic, self.clock.now(), self.max_idle);
-        let Some((partitions, _)) = topic.known else { return };
+        let Some((partitions, _)) = topic.partition_count else { return };
         for partition in each {
             if topic.sticky.partition(partitions) == partition {
                 topic.sticky.batch_sent(partitions);
@@ -199,80 +199,8 @@ impl<E: Clone> TopicCache<E> {
     }
 }
 
-/// Looks up topics, by a cache and requests for metadata.
-pub trait Lookup: Sync {
-    /// The error of a failed lookup.
-    type Error: Clone + Send;
-
-    /// Returns the cache.
-    fn topics(&self) -> &TopicCache<Self::Error>;
-
-    /// Requests the topic's metadata. The result is passed to [`TopicCache::complete_lookup`].
-    ///
-    /// # Errors
-    /// The producer is closed. Then all lookups fail ([`TopicCache::fail_lookups`]).
-    fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
-
-    /// Converts the error of a lookup.
-    fn reason(&self, topic: &str, error: Self::Error) -> SendErrorReason;
-
-    /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
-    /// `delivery.timeout.ms`.
-    ///
-    /// # Errors
-    /// They do not exist, or no broker responds.
-    fn check_partition(&self, to: &TopicPartition) -> impl Future<Output = Result<(), SendErrorReason>> + Send {
-        async move {
-            SendErrorReason::check_partition(&to.topic, to.partition)?;
-            if self.topics().has(to) {
-                return Ok(());
-            }
-            let partitions = self.lookup(&to.topic).await?;
-            if has(partitions, to.partition) {
-                return Ok(());
-            }
-            let TopicPartition { topic, partition } = to.clone();
-            Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
-        }
-    }
-
-    /// Returns the topic's number of partitions. An expired number is requested again, but is used until there is a response,
-    /// so that batches are accepted as before while no broker responds.
-    ///
-    /// # Errors
-    /// The topic does not exist, or no broker responds.
-    fn partitions(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
-        async move {
-            let topics = self.topics();
-            if let Some(partitions) = topics.known(topic) {
-                return Ok(partitions);
-            }
-            let Some(partitions) = topics.remembered(topic) else { return self.lookup(topic).await };
-            if topics.begin_lookup(topic) {
-                self.request(topic)?;
-            }
-            Ok(partitions)
-        }
-    }
-
-    /// Waits for the response to a new or a pending lookup of the topic.
-    ///
-    /// # Errors
-    /// The topic does not exist, or no broker responds.
-    fn lookup(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
-        async move {
-            let (slot, is_first) = self.topics().join_lookup(topic);
-            if is_first {
-                self.request(topic)?;
-            }
-            let result = poll_fn(|context| slot.poll_take(context)).await;
-            result.map_err(|error| self.reason(topic, error))
-        }
-    }
-}
-
 /// Returns `true` if `partition` is one of a topic's `partitions`, which are numbered from 0.
-fn has(partitions: NonZeroU32, partition: i32) -> bool {
+pub(crate) fn has_partition(partitions: NonZeroU32, partition: i32) -> bool {
     u32::try_from(partition).is_ok_and(|partition| partition < partitions.get())
 }
 
@@ -284,7 +212,7 @@ mod tests {
 
     fn state() -> (State<()>, Instant) {
         let start = Instant::now();
-        (State { each: HashMap::new(), swept: Some(start), seed: 0 }, start)
+        (State { by_name: HashMap::new(), last_cleanup: Some(start), seed: 0 }, start)
     }
 
     #[test]
@@ -292,16 +220,17 @@ mod tests {
         let (mut state, start) = state();
         let names: Vec<String> = (0..1_000).map(|number| format!("once {number}")).collect();
         for name in &names {
-            state.topic(name, start, IDLE).known = Some((NonZeroU32::MIN, start));
+            state.topic(name, start, IDLE).partition_count = Some((NonZeroU32::MIN, start));
         }
         state.topic("looked up", start, IDLE).lookup = Some(Vec::new());
         for seconds in (0..600).step_by(10) {
-            state.topic("steady", start + Duration::from_secs(seconds), IDLE).known = Some((NonZeroU32::MIN, start));
+            state.topic("steady", start + Duration::from_secs(seconds), IDLE).partition_count =
+                Some((NonZeroU32::MIN, start));
         }
-        let mut left: Vec<_> = state.each.keys().map(String::as_str).collect();
+        let mut left: Vec<_> = state.by_name.keys().map(String::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["looked up", "steady"], "a topic with a pending lookup is kept");
-        assert!(state.each["steady"].known.is_some());
+        assert!(state.by_name["steady"].partition_count.is_some());
     }
 
     #[test]
@@ -309,7 +238,7 @@ mod tests {
         let (mut state, start) = state();
         for second in 0..10_000_u64 {
             state.topic(&second.to_string(), start + Duration::from_secs(second), IDLE);
-            assert!(state.each.len() <= 601);
+            assert!(state.by_name.len() <= 601);
         }
     }
 
@@ -320,13 +249,17 @@ mod tests {
         let (_slot, is_first) = topics.join_lookup("t");
         assert!(is_first && !topics.begin_lookup("t"));
         topics.complete_lookup("t", &Ok(one), true);
-        assert_eq!((topics.known("t"), topics.remembered("t")), (None, Some(one)), "it expires immediately");
+        assert_eq!(
+            (topics.fresh_partition_count("t"), topics.partition_count("t")),
+            (None, Some(one)),
+            "it expires immediately"
+        );
         assert!(topics.begin_lookup("t") && !topics.begin_lookup("t"));
         topics.complete_lookup("t", &Err(()), false);
-        assert_eq!(topics.remembered("t"), Some(one), "no broker responds at present");
+        assert_eq!(topics.partition_count("t"), Some(one), "no broker responds at present");
         assert!(topics.begin_lookup("t"));
         topics.complete_lookup("t", &Ok(two), true);
-        assert_eq!(topics.remembered("t"), Some(two));
+        assert_eq!(topics.partition_count("t"), Some(two));
     }
 
     #[test]
@@ -335,6 +268,6 @@ mod tests {
         let three = NonZeroU32::new(3).unwrap();
         let picked: Vec<_> = (0..50).map(|number| topics.pick(&number.to_string(), three)).collect();
         assert!((0..3).all(|partition| picked.contains(&partition)), "{picked:?}");
-        assert_eq!(lock(&topics.state).each.len(), 1, "max_idle is zero");
+        assert_eq!(lock(&topics.state).by_name.len(), 1, "max_idle is zero");
     }
 }

@@ -1,27 +1,27 @@
-//! The senders of the futures that wait for the machine.
+//! What waits for events of the machine, by batch and by flush: the senders of the futures, channels, and messages.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
 
-use crate::accepted::{FlushOrClose, Taken};
-use crate::channel_batch::TakenBatch;
+use crate::accepted::{FlushOrClose, TakenBatch};
+use crate::channel_batch::TakenChannelBatch;
 use crate::completion::Completer;
-use crate::gathering::PartitionId;
+use crate::gathering::PartitionIndex;
 use crate::oneshot::Sender;
 use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    batches: BTreeMap<BatchId, InFlightBatch>,
+    batches: BTreeMap<BatchId, UnfinishedBatch>,
     flushes: VecDeque<(FlushId, Sender<FlushOrClose>)>,
     closes: Vec<Sender<FlushOrClose>>,
 }
 
 /// A batch that the machine has accepted and that has no outcome yet.
 #[derive(Debug)]
-pub(crate) struct InFlightBatch {
+pub(crate) struct UnfinishedBatch {
     pub(crate) waiter: Waiter,
     pub(crate) permits: Permits,
 }
@@ -30,19 +30,19 @@ pub(crate) struct InFlightBatch {
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// The future of the batch.
-    Batch(Sender<Taken>),
+    Batch(Sender<TakenBatch>),
     /// The channel that it was sent through.
-    Channel(TakenBatch),
-    /// The futures of its messages, and those that wait to be sent to the partition.
-    Messages(PartitionId, Completer),
+    Channel(TakenChannelBatch),
+    /// The futures of its messages. The next batch of the partition may wait for this one, too.
+    Messages(PartitionIndex, Completer),
 }
 
 impl Waiters {
-    pub(crate) fn insert(&mut self, id: BatchId, batch: InFlightBatch) {
+    pub(crate) fn insert(&mut self, id: BatchId, batch: UnfinishedBatch) {
         self.batches.insert(id, batch);
     }
 
-    pub(crate) fn take(&mut self, id: BatchId) -> Option<InFlightBatch> {
+    pub(crate) fn take(&mut self, id: BatchId) -> Option<UnfinishedBatch> {
         self.batches.remove(&id)
     }
 

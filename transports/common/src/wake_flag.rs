@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use crate::oneshot::lock;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// The current waker of the driver's task, shared by all flags.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
-use kafka_batch_transport::waiting::{Acquiring, HasSemaphore, Permits, Semaphore, Slot, lock, wake};
+use kafka_batch_transport::waiting::{Acquisition, HasSemaphore, Permits, Semaphore, Slot, lock, wake};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::catch_panic;
@@ -115,9 +115,9 @@ impl InFlight {
 
     /// Waits until there is room for a batch and registers it, which accepts it.
     pub(crate) async fn acquire(&self, to: &TopicPartition, permits: Permits) -> Result<Accepted, Closed> {
-        let mut acquiring = Acquiring::new(&self.state);
+        let mut acquisition = Acquisition::new(&self.state);
         let closed = |state: &State| state.closed.map(|_| Closed);
-        let mut state = poll_fn(|context| acquiring.poll(permits, context.waker(), closed)).await?;
+        let mut state = poll_fn(|context| acquisition.poll(permits, context.waker(), closed)).await?;
         Ok(state.open(to, permits))
     }
 

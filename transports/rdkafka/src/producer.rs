@@ -240,7 +240,7 @@ impl Inner {
             }
             refusal => {
                 self.in_flight.finish_produce(first, batch, refusal);
-                self.topics.cache.accepted(&to.topic, to.partition);
+                self.topics.cache.on_batch_accepted(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
         }
@@ -268,7 +268,7 @@ impl Lookup for Inner {
         Ok(())
     }
 
-    fn reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
+    fn send_error_reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
         error.into_reason(topic, &self.brokers)
     }
 }

@@ -8,7 +8,7 @@ use std::{io, thread};
 use kafka_batch_core::SendErrorReason;
 use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
-use kafka_batch_transport::waiting::{self, Count};
+use kafka_batch_transport::waiting::{self, LookupResult};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
@@ -30,7 +30,7 @@ pub(crate) struct Topics {
 }
 
 /// A partition count, or why it is not known.
-type Answer = Count<TopicError>;
+type Answer = LookupResult<TopicError>;
 
 /// Error: the partition count of a topic is not known.
 #[derive(Clone, Debug)]

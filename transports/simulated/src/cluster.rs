@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_batch_core::TopicPartition;
 use kafka_batch_testing::simulated::{PORT, host};
-use kafka_batch_testing::{CreateTopicError, Fault, PartitionLog, ReceivedRequest, RejectedIdentities, Topic};
+use kafka_batch_testing::{CreateTopicError, Fault, PartitionLog, ReceivedRequest, RejectedProducerIds, Topic};
 
 use crate::faults::FaultAction;
 use crate::state::{Shared, State};
@@ -172,7 +172,7 @@ impl SimulatedCluster {
     }
 
     /// Rejects producer ids and epochs at all brokers, with this error code.
-    pub fn reject_identities(&self, which: RejectedIdentities, code: i16) {
+    pub fn reject_identities(&self, which: RejectedProducerIds, code: i16) {
         self.act(format_args!("{}", which.name()), |state, _| {
             let engine = &mut state.network.engine;
             engine.brokers.iter_mut().for_each(|broker| broker.reject(which, code, &engine.cluster));

@@ -74,7 +74,7 @@ pub enum FaultAction {
     StopReplication {
         /// The position of the partition among all that exist then, modulo their number.
         position: usize,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
     },
     /// The connections with a broker are lost.
@@ -95,7 +95,7 @@ pub enum FaultAction {
     Stall {
         /// The broker.
         broker: i32,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
         /// True for the direction to the broker, false for that from it.
         to_broker: bool,
@@ -104,7 +104,7 @@ pub enum FaultAction {
     RefuseConnections {
         /// The broker.
         broker: i32,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
         /// True if it does not respond at all, false if it refuses.
         silently: bool,
@@ -239,7 +239,7 @@ fn fault(kind: u64, api: ApiKey, random: &mut Random) -> FaultKind {
             };
             FaultKind::Refuse { code: *random.pick(codes), all: random.percent(50) }
         }
-        9 if api == ApiKey::Produce => FaultKind::DoAndRefuse { code: *random.pick(&PRODUCE_DONE) },
+        9 if api == ApiKey::Produce => FaultKind::ExecuteAndRefuse { code: *random.pick(&PRODUCE_DONE) },
         10 if api == ApiKey::Produce => {
             FaultKind::RejectRecords { positions: (0..6).filter(|_| random.percent(40)).collect() }
         }
@@ -248,7 +248,7 @@ fn fault(kind: u64, api: ApiKey, random: &mut Random) -> FaultKind {
         13 => FaultKind::DelayRequest(time),
         14 => FaultKind::DelayResponse(time),
         15 if random.percent(50) => FaultKind::Throttle(random.between(1, 3_000) as i32),
-        _ => FaultKind::CloseConnection { done: random.percent(60) },
+        _ => FaultKind::CloseConnection { executed: random.percent(60) },
     }
 }
 

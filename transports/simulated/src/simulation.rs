@@ -20,7 +20,7 @@ use crate::shorten::shorten;
 use crate::state::{Entered, Shared, State};
 use crate::world::World;
 
-/// The environment variable with the only seed that [`Simulation::check`] runs, if it is set.
+/// The environment variable that restricts [`Simulation::check`] to one seed, if it is set.
 pub const SEED_VARIABLE: &str = "KAFKA_BATCH_SEED";
 
 /// The settings of simulations: the cluster, and how many faults there are.
@@ -207,7 +207,7 @@ impl Simulation {
         function: impl Fn(World) -> F,
     ) {
         let only = std::env::var(SEED_VARIABLE).ok().map(|seed| {
-            seed.parse().unwrap_or_else(|error| panic!("{SEED_VARIABLE} is a number, not {seed:?}: {error}"))
+            seed.parse().unwrap_or_else(|error| panic!("{SEED_VARIABLE} must be a number, not {seed:?}: {error}"))
         });
         let failure = match only {
             Some(seed) => self.find_failure([seed], function),

@@ -118,7 +118,7 @@ impl World {
         let mut future = std::pin::pin!(future);
         poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => Pin::new(&mut timer).poll(context).map(|()| Err(TimedOut(()))),
+            Poll::Pending => Pin::new(&mut timer).poll(context).map(|()| Err(TimedOut { limit: time })),
         })
         .await
     }
@@ -241,11 +241,13 @@ impl<T> fmt::Debug for JoinHandle<T> {
 
 /// The error of [`World::timeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimedOut(());
+pub struct TimedOut {
+    limit: Duration,
+}
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the simulated time is over")
+        write!(f, "the future did not complete within {:?} of simulated time", self.limit)
     }
 }
 

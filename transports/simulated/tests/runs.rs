@@ -216,7 +216,8 @@ fn time_is_simulated() {
         world.sleep(Duration::from_secs(3_600)).await;
         assert_eq!(world.now() - instant, Duration::from_secs(3_600));
         assert_eq!(world.system_time().duration_since(time_of_day).unwrap(), Duration::from_secs(3_600));
-        assert!(world.timeout(Duration::from_secs(5), pending::<()>()).await.is_err());
+        let late = world.timeout(Duration::from_secs(5), pending::<()>()).await.unwrap_err();
+        assert_eq!(late.to_string(), "the future did not complete within 5s of simulated time");
         assert_eq!(world.timeout(Duration::from_secs(5), async { 1 }).await, Ok(1));
 
         // The producer's clocks are the same: timestamps, linger.ms, delivery.timeout.ms.

@@ -65,7 +65,7 @@ pub const CLIENTS: [Client; 4] = [
     },
 ];
 
-/// Of so many messages of a task the time of one is taken: reading the clock takes a part of what sending takes.
+/// One message in this many of a task is timed: reading the clock takes a part of what sending takes.
 const SAMPLED: u64 = 16;
 
 /// An error of one message.

@@ -88,7 +88,8 @@ impl<'a> BulkWriter<'_, 'a> {
     /// Appends values in order, up to the first one that is refused. As [`KafkaBatch::extend`].
     ///
     /// # Errors
-    /// The batch is full, or no batch with these settings can hold a record. The error has the value's position.
+    /// The batch is full, or a record cannot be in it: no batch with these settings can hold it, or the key routes to another
+    /// partition. The error has the value's position.
     pub fn extend(&mut self, values: impl IntoIterator<Item: AsValue>) -> Result<Appended, ExtendError> {
         self.fill_from(&mut values.into_iter().peekable())?.all_appended()
     }
@@ -105,7 +106,8 @@ impl<'a> BulkWriter<'_, 'a> {
     /// Appends values from the front of an iterator until one does not fit. As [`KafkaBatch::fill_from`].
     ///
     /// # Errors
-    /// No batch with these settings can hold a record. Its value stays at the front of the iterator: remove it to continue.
+    /// No batch with these settings can hold a record, or the key routes to another partition. The record's value stays at the
+    /// front of the iterator: remove it to continue.
     pub fn fill_from<I>(&mut self, values: &mut Peekable<I>) -> Result<FillOutcome, ExtendError>
     where
         I: Iterator<Item: AsValue>,

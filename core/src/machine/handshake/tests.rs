@@ -125,7 +125,7 @@ fn refusals_name_the_reason() {
     let refused = Handshake::Authenticate(waiting).on_frame(&config, RNG, &answer).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the broker answered SaslAuthenticate v0 with SASL_AUTHENTICATION_FAILED (58): no; see to sasl.username and sasl.password"
+        "the broker answered SaslAuthenticate v0 with SASL_AUTHENTICATION_FAILED (58): no; check sasl.username and sasl.password"
     );
 }
 

@@ -13,8 +13,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 
-pub(super) use self::outcomes::{Effect, Failed, LogPosition, Split};
-pub(super) use self::responses::{ProduceResult, Response};
+pub(super) use self::outcomes::{Effect, FailedEntry, LogPosition, SplitEntry};
+pub(super) use self::responses::{ProduceResult, ReceivedResponse};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::Identity;
@@ -33,7 +33,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockedOn {
     /// An event of the partition itself: a response, or another batch.
-    Itself,
+    OwnEvent,
     /// The end of its retry backoff.
     Until(Instant),
     /// Metadata that names its leader.
@@ -65,7 +65,7 @@ pub(super) struct Partition {
 }
 
 /// What a transition needs besides the partition itself, and where it puts its effects.
-pub(super) struct Context<'m> {
+pub(super) struct TransitionContext<'m> {
     pub(super) config: &'m MachineConfig,
     pub(super) now: Instant,
     pub(super) random: &'m mut SplitMix64,
@@ -73,7 +73,7 @@ pub(super) struct Context<'m> {
     pub(super) effects: &'m mut VecDeque<Effect>,
 }
 
-impl Context<'_> {
+impl TransitionContext<'_> {
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
@@ -81,7 +81,7 @@ impl Context<'_> {
 
 /// The connection over which a partition could send, and the broker that it leads to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
+pub(super) struct SendPath {
     pub(super) connection: ConnectionId,
     pub(super) broker: i32,
     pub(super) versions: Versions,
@@ -162,7 +162,7 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
-        let at = self.next(leader).ok_or(BlockedOn::Itself)?;
+        let at = self.next(leader).ok_or(BlockedOn::OwnEvent)?;
         let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);
         if not_before > now {
             return Err(BlockedOn::Until(not_before));
@@ -170,14 +170,14 @@ impl Partition {
         leader.ok_or(BlockedOn::Leader)
     }
 
-    /// Returns the position of the next entry, if it may be sent on this route now.
+    /// Returns the position of the next entry, if it may be sent on this path now.
     ///
     /// # Errors
     /// What the partition is blocked on.
-    pub(super) fn sendable(&self, route: &Route, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &Route { connection, broker, versions, is_idempotent } = route;
-        let at = self.next(Some(broker)).ok_or(BlockedOn::Itself)?;
-        let entry = self.queue.get(at).ok_or(BlockedOn::Itself)?;
+    pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
+        let &SendPath { connection, broker, versions, is_idempotent } = path;
+        let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
+        let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.
         let is_retransmission = entry.payload.identity().is_some();
@@ -225,10 +225,10 @@ impl Partition {
         self.queue.get(at).map_or(0, |entry| entry.payload.size())
     }
 
-    /// Stamps the entry at this position, which is sent over this route next, unless it is stamped already.
-    pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &IdentityManager) {
+    /// Stamps the entry at this position, which is sent over this path next, unless it is stamped already.
+    pub(super) fn stamp(&mut self, at: usize, path: &SendPath, identities: &IdentityManager) {
         let Self { queue, sequence, .. } = self;
-        let identity = identities.usable_by(sequence).filter(|_| route.is_idempotent);
+        let identity = identities.usable_by(sequence).filter(|_| path.is_idempotent);
         queue.update(at, |entry| {
             let count = entry.payload.record_count();
             let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
@@ -257,7 +257,7 @@ impl Partition {
     }
 
     /// Records that the entry at this position is in flight. Returns its id.
-    pub(super) fn sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
+    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
@@ -266,7 +266,7 @@ impl Partition {
     }
 
     /// Records that the topic was recreated: its brokers do not know the producer.
-    pub(super) fn recreated(&mut self) {
+    pub(super) fn on_recreated(&mut self) {
         self.sequence.clear_confirmation();
     }
 

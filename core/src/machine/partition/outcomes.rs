@@ -3,14 +3,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Context, Partition};
+use super::{Partition, TransitionContext};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{CodecRefused, FailureReason, RecordError};
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::BatchId;
 use crate::machine::identity::Identity;
-use crate::machine::unfinished::Place;
+use crate::machine::unfinished::UnfinishedIndex;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -20,11 +20,11 @@ use crate::record::TopicPartition;
 #[derive(Debug)]
 pub(in crate::machine) enum Effect {
     /// An entry is in the log (with `acks=0`: it was sent).
-    Completed(Box<Entry>, LogPosition),
+    Delivered(Box<Entry>, LogPosition),
     /// An entry has failed for good.
-    Failed(Box<Failed>),
+    Failed(Box<FailedEntry>),
     /// An entry was replaced with parts.
-    Split(Box<Split>),
+    Split(Box<SplitEntry>),
     /// A broker accepted a batch under this identity.
     Confirmed(Identity),
     /// A broker refused this identity at any sequence number.
@@ -46,7 +46,7 @@ impl LogPosition {
 
 /// An entry that has failed for good.
 #[derive(Debug)]
-pub(in crate::machine) struct Failed {
+pub(in crate::machine) struct FailedEntry {
     pub(in crate::machine) entry: Box<Entry>,
     /// Whether some attempt may have been written.
     pub(in crate::machine) maybe_written: bool,
@@ -57,9 +57,9 @@ pub(in crate::machine) struct Failed {
 
 /// An entry that was replaced with parts.
 #[derive(Debug)]
-pub(in crate::machine) struct Split {
+pub(in crate::machine) struct SplitEntry {
     pub(in crate::machine) batch: BatchId,
-    pub(in crate::machine) place: Place,
+    pub(in crate::machine) place: UnfinishedIndex,
     /// The accepted batch, without its records, and its destination; `None` if the entry was itself a part.
     pub(in crate::machine) whole: Option<(KafkaBatch, TopicPartition)>,
     /// The number of its records.
@@ -75,10 +75,10 @@ pub(in crate::machine) struct Split {
 }
 
 impl Partition {
-    /// Completes the entry at this position.
-    pub(super) fn complete(&mut self, at: usize, log_position: LogPosition, context: &mut Context<'_>) {
+    /// Removes the entry at this position, which is in the log (with `acks=0`: which was sent).
+    pub(super) fn deliver(&mut self, at: usize, log_position: LogPosition, context: &mut TransitionContext<'_>) {
         if let Some(entry) = self.queue.remove(at) {
-            context.effect(Effect::Completed(entry, log_position));
+            context.effect(Effect::Delivered(entry, log_position));
         }
     }
 
@@ -89,7 +89,7 @@ impl Partition {
         maybe_written: bool,
         reason: FailureReason,
         errors: Vec<RecordError>,
-        context: &mut Context<'_>,
+        context: &mut TransitionContext<'_>,
     ) {
         self.fail_one(at, maybe_written, reason, errors, context);
         self.fail_unprovable(context); // earlier entries may have waited for it as their proof
@@ -101,18 +101,18 @@ impl Partition {
         maybe_written: bool,
         reason: FailureReason,
         errors: Vec<RecordError>,
-        context: &mut Context<'_>,
+        context: &mut TransitionContext<'_>,
     ) {
         let Some(entry) = self.queue.remove(at) else { return };
         if let Some(identity) = entry.payload.identity() {
             self.sequence.record_gap(identity);
         }
         let maybe_written = maybe_written || entry.maybe_written;
-        context.effect(Effect::Failed(Box::new(Failed { entry, maybe_written, reason, errors })));
+        context.effect(Effect::Failed(Box::new(FailedEntry { entry, maybe_written, reason, errors })));
     }
 
     /// Fails, with an unknown fate, the entries that wait for proof which no later entry can give any more.
-    pub(super) fn fail_unprovable(&mut self, context: &mut Context<'_>) {
+    pub(super) fn fail_unprovable(&mut self, context: &mut TransitionContext<'_>) {
         while let Some(at) = self.unprovable() {
             self.fail_as_unknown(at, context);
         }
@@ -132,7 +132,7 @@ impl Partition {
         self.queue.window().skip(at + 1).any(|(_, later)| later.may_prove(identity))
     }
 
-    pub(super) fn fail_as_unknown(&mut self, at: usize, context: &mut Context<'_>) {
+    pub(super) fn fail_as_unknown(&mut self, at: usize, context: &mut TransitionContext<'_>) {
         let error = self.queue.update(at, |entry| entry.last_error.take());
         let error = error
             .map_or_else(|| BrokerError::new(ApiKey::Produce, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER), |error| *error);
@@ -140,7 +140,11 @@ impl Partition {
     }
 
     /// Fails every entry that is not in flight.
-    pub(in crate::machine) fn fail_waiting(&mut self, reason: impl Fn() -> FailureReason, context: &mut Context<'_>) {
+    pub(in crate::machine) fn fail_waiting(
+        &mut self,
+        reason: impl Fn() -> FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
         loop {
             let waiting = self.queue.window().find(|(_, entry)| entry.in_flight.is_none()).map(|(at, _)| at);
             let Some(at) = waiting.or_else(|| self.queue.first_after_window()) else { return };
@@ -149,7 +153,7 @@ impl Partition {
     }
 
     /// Fails the oldest entry, because `delivery.timeout.ms` has expired or the producer is closed.
-    pub(in crate::machine) fn abandon_oldest(&mut self, reason: FailureReason, context: &mut Context<'_>) {
+    pub(in crate::machine) fn abandon_oldest(&mut self, reason: FailureReason, context: &mut TransitionContext<'_>) {
         let Some(entry) = self.queue.get(0) else { return };
         let outcome = AttemptResult::Abandoned { in_flight: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, context.config.acks, entry.payload.identity().is_some());
@@ -157,13 +161,18 @@ impl Partition {
     }
 
     /// Fails the entry at this position, which could not be sent.
-    pub(in crate::machine) fn fail_unsendable(&mut self, at: usize, reason: FailureReason, context: &mut Context<'_>) {
+    pub(in crate::machine) fn fail_unsendable(
+        &mut self,
+        at: usize,
+        reason: FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
         self.fail(at, false, reason, Vec::new(), context);
     }
 
     /// Seals again the batches that were stamped under an identity with a gap and are certainly not written, so that they
     /// get new sequence numbers.
-    pub(in crate::machine) fn reseal_after_gap(&mut self, context: &mut Context<'_>) {
+    pub(in crate::machine) fn reseal_after_gap(&mut self, context: &mut TransitionContext<'_>) {
         // An entry that cannot be resealed fails, which shifts the positions: so search again each time.
         while let Some(at) = self.next_to_reseal() {
             self.reseal(at, None, context);
@@ -187,7 +196,7 @@ impl Partition {
         &mut self,
         at: usize,
         versions: Versions,
-        context: &mut Context<'_>,
+        context: &mut TransitionContext<'_>,
     ) -> bool {
         let Some(entry) = self.queue.get(at) else { return false };
         let (magic, codec) = match &entry.payload {
@@ -211,7 +220,7 @@ impl Partition {
 
     /// Opens a batch and seals it again, in this format or (`None`) in its own. Returns `false` if that failed: then
     /// the batch has failed or was split.
-    fn reseal(&mut self, at: usize, magic: Option<crate::Magic>, context: &mut Context<'_>) -> bool {
+    fn reseal(&mut self, at: usize, magic: Option<crate::Magic>, context: &mut TransitionContext<'_>) -> bool {
         let policy = context.config.down_conversion;
         match self.queue.update(at, |entry| reopen(entry, magic, policy)) {
             Ok(()) => true,
@@ -228,14 +237,14 @@ impl Partition {
 
     /// Returns `true` if a batch that is too large is to be split: `split_too_large` is set, it has more than one
     /// record, and none of it may be in the log.
-    pub(super) fn may_split(&self, at: usize, context: &Context<'_>) -> bool {
+    pub(super) fn may_split(&self, at: usize, context: &TransitionContext<'_>) -> bool {
         let may_split = |entry: &Entry| !entry.maybe_written && entry.payload.record_count() > 1;
         context.config.split_too_large && self.queue.get(at).is_some_and(may_split)
     }
 
     /// Replaces a batch with two or more parts. They are sent in order, and their outcomes are merged into one event.
     /// `reason`: why the batch is split, which is also the reason for a record that is too large by itself.
-    pub(super) fn split(&mut self, at: usize, reason: FailureReason, context: &mut Context<'_>) {
+    pub(super) fn split(&mut self, at: usize, reason: FailureReason, context: &mut TransitionContext<'_>) {
         let Some(entry) = self.queue.remove(at) else { return };
         if let Some(identity) = entry.payload.identity() {
             self.sequence.record_gap(identity);
@@ -254,7 +263,8 @@ impl Partition {
             Origin::Whole(to) => Some((batch.without(&[]), to)),
             Origin::Part { .. } => None,
         };
-        let mut split = Split { batch: id, place, whole, count, parts: 0, reason: None, too_large: Vec::new(), limit };
+        let mut split =
+            SplitEntry { batch: id, place, whole, count, parts: 0, reason: None, too_large: Vec::new(), limit };
         match batch.split(limit) {
             Ok(found) => {
                 split.parts = found.parts.len();

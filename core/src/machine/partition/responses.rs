@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::outcomes::{Effect, LogPosition};
-use super::{Context, Partition};
+use super::{Partition, TransitionContext};
 use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
@@ -16,7 +16,7 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionPro
 /// The result of one batch of a Produce request.
 #[derive(Clone, Copy)]
 pub(in crate::machine) enum ProduceResult<'r> {
-    Response(Response<'r>),
+    Response(ReceivedResponse<'r>),
     /// The request was transmitted, and no response follows (`acks=0`).
     Transmitted,
     /// There is no usable response: the connection ended, or the response is invalid or lacks the batch.
@@ -25,29 +25,28 @@ pub(in crate::machine) enum ProduceResult<'r> {
 
 /// A broker's response to one batch.
 #[derive(Clone, Copy)]
-pub(in crate::machine) struct Response<'r> {
+pub(in crate::machine) struct ReceivedResponse<'r> {
     pub(in crate::machine) broker: i32,
     pub(in crate::machine) version: i16,
-    pub(in crate::machine) response: &'r PartitionProduceResponse,
+    pub(in crate::machine) data: &'r PartitionProduceResponse,
     pub(in crate::machine) endpoints: &'r [NodeEndpoint],
 }
 
-impl Response<'_> {
+impl ReceivedResponse<'_> {
     /// Returns `true` if the leader has appended the batch, but too few replicas have it.
     fn is_appended(&self) -> bool {
-        let code = self.response.error_code;
+        let code = self.data.error_code;
         matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
     }
 
     fn error(&self) -> BrokerError {
-        let PartitionProduceResponse { error_code, error_message, .. } = self.response;
+        let PartitionProduceResponse { error_code, error_message, .. } = self.data;
         let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
         error.with_message(error_message.clone())
     }
 
     fn log_position(&self) -> LogPosition {
-        let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } =
-            self.response;
+        let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } = self.data;
         let offset = if error_code.is_error() { -1 } else { base_offset };
         LogPosition { offset, append_time: log_append_time_ms, log_start_offset }
     }
@@ -61,14 +60,12 @@ impl Partition {
         id: EntryId,
         broker: i32,
         result: ProduceResult<'_>,
-        context: &mut Context<'_>,
+        context: &mut TransitionContext<'_>,
     ) -> bool {
         // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
         let Some(at) = self.queue.find(id) else { return false };
         let (outcome, response) = match result {
-            ProduceResult::Response(response) => {
-                (AttemptResult::Answered(response.response.error_code), Some(response))
-            }
+            ProduceResult::Response(response) => (AttemptResult::Answered(response.data.error_code), Some(response)),
             ProduceResult::Transmitted => (AttemptResult::Transmitted, None),
             ProduceResult::NoResponse => (AttemptResult::NoResponse, None),
         };
@@ -81,14 +78,14 @@ impl Partition {
         });
         let mut is_refused_as_leader = false;
         match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
-            (Verdict::Done, response) => self.acknowledged(at, identity, broker, response, context),
+            (Verdict::Done, response) => self.on_acknowledged(at, identity, broker, response, context),
             (Verdict::Retry { leader_in_doubt, maybe_written }, response) => {
                 if response.is_some_and(|response| !response.is_appended()) {
                     self.may_be_skipped(at);
                 }
                 if let Some(response) = response.filter(|_| leader_in_doubt) {
                     is_refused_as_leader = true;
-                    let code = response.response.error_code;
+                    let code = response.data.error_code;
                     if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
                         self.sequence.clear_confirmation();
                     }
@@ -102,10 +99,13 @@ impl Partition {
                 self.split(at, response.error().into(), context);
             }
             (Verdict::TooLarge, Some(response)) => self.fail_by_broker(at, false, response, context),
-            (Verdict::Resequence, Some(response)) => self.resequence(at, response, context),
+            (Verdict::OutOfOrderSequence, Some(response)) => self.on_out_of_order_sequence(at, response, context),
             (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(at, response, context),
             // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
+            (
+                Verdict::Fail { .. } | Verdict::TooLarge | Verdict::OutOfOrderSequence | Verdict::IdentityRefused,
+                None,
+            ) => {
                 self.retry(at, true, None, context);
             }
         }
@@ -115,18 +115,18 @@ impl Partition {
     }
 
     /// Completes an entry that is in the log (with `acks=0`: that was sent).
-    fn acknowledged(
+    fn on_acknowledged(
         &mut self,
         at: usize,
         identity: Option<Identity>,
         broker: i32,
-        response: Option<Response<'_>>,
-        context: &mut Context<'_>,
+        response: Option<ReceivedResponse<'_>>,
+        context: &mut TransitionContext<'_>,
     ) {
         let mut at = at;
         if let Some(identity) = identity {
-            let offset = response.map(|response| response.response.base_offset).filter(|&offset| offset >= 0);
-            at -= self.complete_proven(at, identity, broker, offset, context);
+            let offset = response.map(|response| response.data.base_offset).filter(|&offset| offset >= 0);
+            at -= self.deliver_proven(at, identity, broker, offset, context);
             if let Some(entry) = self.queue.get(at) {
                 let records = entry.payload.record_count();
                 let end = offset.map(|offset| offset.saturating_add(records as i64));
@@ -134,7 +134,7 @@ impl Partition {
             }
             context.effect(Effect::Confirmed(identity));
         }
-        self.complete(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
+        self.deliver(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
     }
 
     /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker
@@ -142,13 +142,13 @@ impl Partition {
     /// the last confirmed batch, if the offsets leave room for all records stamped in between: also for those of batches
     /// that have failed since, any of which may be what is there. If not, they fail with an unknown fate. Returns how
     /// many entries were removed.
-    fn complete_proven(
+    fn deliver_proven(
         &mut self,
         at: usize,
         identity: Identity,
         broker: i32,
         offset: Option<i64>,
-        context: &mut Context<'_>,
+        context: &mut TransitionContext<'_>,
     ) -> usize {
         let Some(order) = self.queue.get(at).map(|entry| entry.order) else { return 0 };
         let has_room = self.sequence.has_room_before(identity, order, offset);
@@ -158,7 +158,7 @@ impl Partition {
         for (removed, at) in proven.iter().enumerate() {
             let at = at - removed;
             if has_room {
-                self.complete(at, LogPosition::UNKNOWN, context);
+                self.deliver(at, LogPosition::UNKNOWN, context);
             } else {
                 self.fail_as_unknown(at, context);
             }
@@ -175,7 +175,13 @@ impl Partition {
         }
     }
 
-    fn retry(&mut self, at: usize, maybe_written: bool, response: Option<Response<'_>>, context: &mut Context<'_>) {
+    fn retry(
+        &mut self,
+        at: usize,
+        maybe_written: bool,
+        response: Option<ReceivedResponse<'_>>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let backoff = Backoff { first: context.config.retry_backoff, most: context.config.retry_backoff_max };
         self.queue.update(at, |entry| {
             if let Some(response) = response {
@@ -192,7 +198,7 @@ impl Partition {
     /// batch that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may
     /// be written fails: under another identity it could be written twice, and under the same one it would be refused
     /// again.
-    fn refuse_identity(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
+    fn refuse_identity(&mut self, at: usize, response: ReceivedResponse<'_>, context: &mut TransitionContext<'_>) {
         let Some(entry) = self.queue.get(at) else { return };
         let Some(identity) = entry.payload.identity() else { return };
         if entry.maybe_written {
@@ -215,14 +221,19 @@ impl Partition {
     ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
     /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
     ///   that it is in the log; without proof it fails with an unknown fate.
-    fn resequence(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
+    fn on_out_of_order_sequence(
+        &mut self,
+        at: usize,
+        response: ReceivedResponse<'_>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let Some(entry) = self.queue.get(at) else { return };
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier =
             self.queue.window().take(at).any(|(_, other)| {
                 other.payload.identity() == Some(identity) && !other.awaits_proof(Some(response.broker))
             });
-        let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+        let is_out_of_order = response.data.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
         // A batch that may be in the log can be out of order because the broker remembers only later batches.
         if !has_earlier && entry.order.batches_before == 0 && !(entry.maybe_written && is_out_of_order) {
             return self.refuse_identity(at, response, context);
@@ -245,16 +256,22 @@ impl Partition {
         self.retry(at, false, Some(response), context);
     }
 
-    fn fail_by_broker(&mut self, at: usize, maybe_written: bool, response: Response<'_>, context: &mut Context<'_>) {
+    fn fail_by_broker(
+        &mut self,
+        at: usize,
+        maybe_written: bool,
+        response: ReceivedResponse<'_>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let Some(entry) = self.queue.get(at) else { return };
         let error = response.error();
-        let of_records = response.response.record_errors.iter().filter_map(|error| {
+        let of_records = response.data.record_errors.iter().filter_map(|error| {
             Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
         });
         let mut errors: Vec<RecordError> = of_records.collect();
         // In a part of one record, an error of the part is an error of that record.
         if errors.is_empty() && entry.is_part() && entry.payload.record_count() == 1 {
-            errors.push(RecordError::new(0, response.response.error_message.clone()));
+            errors.push(RecordError::new(0, response.data.error_message.clone()));
         }
         self.fail(at, maybe_written, error.into(), errors, context);
     }

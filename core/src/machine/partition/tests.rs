@@ -53,9 +53,9 @@ impl World {
         }
     }
 
-    fn route_to(broker: i32) -> Route {
+    fn path_to(broker: i32) -> SendPath {
         let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
-        Route { connection: ConnectionId::from_u64(0), broker, versions, is_idempotent: true }
+        SendPath { connection: ConnectionId::from_u64(0), broker, versions, is_idempotent: true }
     }
 
     /// Sends the next batch. Returns its id.
@@ -64,16 +64,16 @@ impl World {
     }
 
     fn send_to(&mut self, broker: i32) -> Result<EntryId, BlockedOn> {
-        let route = Self::route_to(broker);
-        let at = self.partition.sendable(&route, &self.identities)?;
-        self.partition.stamp(at, &route, &self.identities);
+        let path = Self::path_to(broker);
+        let at = self.partition.sendable(&path, &self.identities)?;
+        self.partition.stamp(at, &path, &self.identities);
         assert!(self.partition.stamped(at).is_some());
-        Ok(self.partition.sent(at, route.connection))
+        Ok(self.partition.on_sent(at, path.connection))
     }
 
-    fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+    fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
         let Self { partition, config, random, ids, effects, .. } = self;
-        step(partition, &mut Context { config, now: Instant::START, random, ids, effects })
+        step(partition, &mut TransitionContext { config, now: Instant::START, random, ids, effects })
     }
 
     fn no_response(&mut self, entry: EntryId, broker: i32) {
@@ -91,7 +91,7 @@ impl World {
             error_message: None,
             current_leader: None,
         };
-        let response = Response { broker: BROKER, version: 3, response: &response, endpoints: &[] };
+        let response = ReceivedResponse { broker: BROKER, version: 3, data: &response, endpoints: &[] };
         self.transition(|partition, context| {
             partition.on_result(entry, BROKER, ProduceResult::Response(response), context)
         });
@@ -100,7 +100,7 @@ impl World {
     /// Removes the effects, and describes them: the batch, and what happened to it.
     fn effects(&mut self) -> Vec<String> {
         let describe = |effect| match effect {
-            Effect::Completed(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
+            Effect::Delivered(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
             Effect::Failed(failed) => {
                 format!("{} failed{}", failed.entry.batch.0, if failed.maybe_written { ", maybe written" } else { "" })
             }
@@ -115,7 +115,7 @@ impl World {
 #[test]
 fn one_batch_is_in_flight_until_the_first_is_accepted_and_then_five_are() {
     let mut world = World::new();
-    assert_eq!(world.send(), Err(BlockedOn::Itself));
+    assert_eq!(world.send(), Err(BlockedOn::OwnEvent));
     world.accept(8);
     let first = world.send().unwrap();
     assert_eq!(world.send(), Err(BlockedOn::Metadata));

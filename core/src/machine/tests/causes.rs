@@ -158,7 +158,7 @@ fn a_broker_that_closed_the_connection_is_named_although_the_next_one_is_ready()
                     security.protocol to ssl, sasl_plaintext or sasl_ssl (it is plaintext)";
     is(&reason(nothing, tried(API_VERSIONS)), expected);
     let expected = "waiting for boot:9092 to answer Metadata v1, sent # ms before; last error # ms before: boot:9092: the \
-                    broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
+                    broker closed the connection while Metadata v1 was unanswered; if this port requires SASL, set \
                     security.protocol to sasl_plaintext (it is plaintext)";
     is(&reason(nothing, tried(METADATA)), expected);
     for (api, request) in [(INIT_PRODUCER_ID, "InitProducerId v0"), (PRODUCE, "Produce v3")] {
@@ -279,7 +279,8 @@ fn a_retriable_produce_error_is_named_together_with_the_pending_request() {
     is(
         &reason(nothing, on(PRODUCE, refuses)),
         "waiting for broker 1 at broker:9001 to answer Produce v3, sent # ms before; last error # ms before: broker 1 answered \
-         Produce v3 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for",
+         Produce v3 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas \
+         requires: wait for replicas, or lower it",
     );
 }
 

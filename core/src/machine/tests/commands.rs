@@ -34,7 +34,7 @@ fn without_acks_a_written_batch_is_delivered() {
 }
 
 #[test]
-fn bytes_in_flight_are_bounded_and_a_rejected_batch_is_returned() {
+fn buffered_bytes_are_bounded_and_a_rejected_batch_is_returned() {
     let mut world = World::new(|config| config.buffer_memory = 150);
     world.send(&["x"], 0);
     world.send(&["x"], 0);

@@ -93,13 +93,13 @@ fn security_protocol_mismatches_are_distinguished() {
         world.session = None;
         config.over_tls = true;
     };
-    let expected = "boot:9092: it offers no version of SaslHandshake that this client speaks (0-1); this port does not support SASL: \
+    let expected = "boot:9092: it offers no version of SaslHandshake that this client supports (0-1); this port does not support SASL: \
                     set security.protocol to ssl (it is sasl_ssl)";
     assert_eq!(text_of(&unlisted, &|_| Reply::Usual), expected);
     // Over TLS, a broker that closes the connection on the first request may require SASL.
     let over_tls = |_: &mut World, config: &mut MachineConfig| config.over_tls = true;
     let closes = |api: i16| move |request: &Request| if request.api == api { Reply::Close } else { Reply::Usual };
-    let expected = "boot:9092: the broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
+    let expected = "boot:9092: the broker closed the connection while Metadata v1 was unanswered; if this port requires SASL, set \
                     security.protocol to sasl_ssl (it is ssl)";
     assert_eq!(text_of(&over_tls, &closes(METADATA)), expected);
     // With SASL and TLS there is no other setting to suggest.
@@ -134,12 +134,12 @@ fn tls_to_a_plaintext_port_is_reported() {
     for (sasl, expected) in [
         (
             false,
-            "boot:9092: the TLS handshake failed: closed; this port seems to speak plaintext, not TLS: set security.protocol \
+            "boot:9092: the TLS handshake failed: closed; this port seems to use plaintext, not TLS: set security.protocol \
              to plaintext (it is ssl)",
         ),
         (
             true,
-            "boot:9092: the TLS handshake failed: closed; this port seems to speak plaintext, not TLS: set security.protocol \
+            "boot:9092: the TLS handshake failed: closed; this port seems to use plaintext, not TLS: set security.protocol \
              to sasl_plaintext (it is sasl_ssl)",
         ),
     ] {

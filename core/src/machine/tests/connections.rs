@@ -163,7 +163,7 @@ fn lookups_fail_immediately_if_authentication_fails() {
     let found: Vec<_> = world.events.iter().filter_map(lookup_error).collect();
     assert_eq!(found.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["t", "u"]);
     let expected =
-        "boot:9092: the broker answered SaslAuthenticate v1 with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
+        "boot:9092: the broker answered SaslAuthenticate v1 with SASL_AUTHENTICATION_FAILED (58): who?; check ";
     assert!(found.iter().all(|(_, error)| error.starts_with(expected)), "{found:?}");
     assert_eq!(world.connects.len(), 1);
     world.pass(at(100_000));
@@ -275,8 +275,8 @@ fn transcript(piece: usize, seed: u64) -> String {
         loop {
             let output = world.producer.poll_output(world.now);
             transcript += &match &output {
-                Output::Event(Event::Delivered { batch, delivery }) => {
-                    alloc::format!("{:?} {batch} Delivered at {:?}\n", world.now, delivery.base_offset())
+                Output::Event(Event::Delivered { id, delivery }) => {
+                    alloc::format!("{:?} {id} Delivered at {:?}\n", world.now, delivery.base_offset())
                 }
                 Output::Transmit { connection, bytes } => {
                     alloc::format!("{:?} Transmit({connection:?}, {bytes:?})\n", world.now)

@@ -380,8 +380,8 @@ impl World {
     /// Returns the outcome of each batch, in the order of the events.
     fn fates(&self) -> Vec<(u64, Outcome)> {
         let outcome = |event: &Event| match event {
-            Event::Delivered { batch, delivery } => Some((batch.0, Ok(delivery.base_offset()))),
-            Event::Failed { batch, error } => Some((batch.0, Err(error.fate()))),
+            Event::Delivered { id, delivery } => Some((id.0, Ok(delivery.base_offset()))),
+            Event::Failed { id, error } => Some((id.0, Err(error.fate()))),
             _ => None,
         };
         self.events.iter().filter_map(outcome).collect()

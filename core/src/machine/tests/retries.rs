@@ -21,7 +21,7 @@ fn the_first_batch_connects_and_is_delivered() {
     let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
     assert_eq!(world.ready, [(9092, versions), (9001, versions)]);
     assert_eq!(versions.magic(), Magic::V2);
-    assert_eq!(world.producer.bytes_in_flight(), 0);
+    assert_eq!(world.producer.bytes_buffered(), 0);
 }
 
 #[test]
@@ -126,7 +126,8 @@ fn the_error_of_a_timeout_has_the_last_error() {
     world.send(&["x"], 0);
     world.pass(at(4_000));
     let expected = "the batch was not acknowledged within delivery.timeout.ms (3000): last error 671 ms before: broker 1 answered Produce v3 \
-                with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for";
+                with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas \
+         requires: wait for replicas, or lower it";
     assert_eq!((world.error().reason.to_string().as_str(), world.error().reason.code()), (expected, None));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
 

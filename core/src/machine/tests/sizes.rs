@@ -47,6 +47,25 @@ fn the_records_of_a_split_batch_have_the_append_time_of_the_broker() {
     assert!(delivery.records().all(|record| record.timestamp == Timestamp::from_millis(7_000)));
 }
 
+/// zstd needs magic 2, so a batch that is converted for an older broker loses its compression, and can become too large.
+#[cfg(feature = "zstd")]
+#[test]
+fn a_record_that_fits_no_batch_has_an_error_with_the_size_of_a_batch_with_it_alone() {
+    let mut world = World::new(|config| {
+        config.split_too_large = true;
+        config.down_conversion = crate::batch::convert::DownConversion::DropAll;
+    });
+    world.produce = 2;
+    let options = crate::BatchOptions::default().max_message_bytes(300).compression("zstd".parse().unwrap());
+    let mut batch = options.build(0).unwrap();
+    batch.extend([Record::new("small"), Record::new(&"x".repeat(400))]).unwrap();
+    world.producer.send(batch.seal().unwrap(), to(0), world.now).unwrap();
+    world.pass(at(5_000));
+    let [error] = &world.error().record_errors[..] else { panic!("{}", world.error()) };
+    assert_eq!(error.position, 1);
+    assert_eq!(error.message.as_deref(), Some("the record alone makes a batch of 434 bytes, and the limit is 300"));
+}
+
 /// Real brokers do not return the position of a record that is too large.
 #[test]
 fn a_record_that_is_too_large_by_itself_has_a_record_error() {

@@ -1,18 +1,42 @@
 //! Tests of topics: missing, created, deleted, unauthorized and unused ones.
 
 use super::*;
+use crate::protocol::ApiKey;
 
 #[test]
-fn a_batch_that_timed_out_before_it_was_sent_is_not_written_and_its_error_names_the_topic() {
+fn a_batch_that_timed_out_before_it_was_sent_is_not_written_and_its_error_has_that_of_the_broker() {
     let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(10));
     world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
     world.send(&["x"], 0);
     world.pass(at(20_000));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
-    let text = world.error().to_string();
-    assert!(text.contains("UNKNOWN_TOPIC_OR_PARTITION") && text.contains("\"t\""), "{text}");
+    let error = world.error();
+    let broker_error = error.reason.broker_error().unwrap();
+    assert_eq!((broker_error.api, broker_error.code), (ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    assert_eq!(broker_error.message, None, "the broker returned none");
+    assert!(matches!(error.reason, FailureReason::TimedOut { .. }) && error.is_retriable());
+    let text = error.to_string();
+    assert!(text.starts_with("the batch of 1 record for t-0 failed: the batch was not acknowledged within "), "{text}");
+    let expected = "before: the broker answered Metadata v1 with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic, or let the \
+                    broker create topics (auto.create.topics.enable) (not written)";
+    assert!(text.ends_with(expected), "{text}");
     let requests = world.apis().iter().filter(|api| **api == 3).count();
     assert!((9..40).contains(&requests), "with back-off: {requests}");
+}
+
+#[test]
+fn a_partition_that_the_topic_does_not_have_is_named_and_no_answer_is_invented() {
+    let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(10));
+    world.partitions = 3;
+    world.send(&["x"], 7);
+    world.pass(at(20_000));
+    assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+    let error = world.error();
+    assert_eq!(
+        error.reason.to_string(),
+        "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or add partitions"
+    );
+    assert!(error.reason.broker_error().is_none() && error.is_retriable(), "no broker has answered so");
 }
 
 #[test]
@@ -127,7 +151,7 @@ fn an_unknown_topic_does_not_delay_the_lookup_of_another() {
     world.pass(at(10_000));
     world.requests.clear();
     world.run();
-    assert_eq!(world.apis(), [], "it is in its backoff");
+    assert_eq!(world.apis(), [0_i16; 0], "it is in its backoff");
     world.producer.lookup_topic("other", world.now);
     world.run();
     let found = |event: &Event| matches!(event, Event::Topic { topic, partitions: Ok(_) } if topic == "other");

@@ -9,13 +9,13 @@ fn taken(world: &mut World) -> Vec<Taken> {
     let mut taken = Vec::new();
     while let Some(event) = world.producer.take_unfinished() {
         taken.push(match event {
-            Event::Delivered { batch, delivery } => {
-                (batch.0, Ok(delivery.base_offset()), delivery.into_batch().record_count())
+            Event::Delivered { id, delivery } => {
+                (id.0, Ok(delivery.base_offset()), delivery.into_batch().record_count())
             }
-            Event::Failed { batch, error } => {
+            Event::Failed { id, error } => {
                 assert!(matches!(error.reason, FailureReason::Closed));
                 let fates = (0..error.record_count()).map(|position| error.fate_of(position)).collect();
-                (batch.0, Err(fates), error.batch.unwrap().record_count())
+                (id.0, Err(fates), error.batch.unwrap().record_count())
             }
             event => panic!("{event:?}"),
         });

@@ -42,6 +42,7 @@ impl Machine {
         let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(from_node_error);
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
         let leaderless = self.cluster.leaderless(topic, number).filter(|_| leader.is_none());
+        let leaderless = self.cluster.error(topic).or(leaderless);
         let leaderless = leaderless.map(|error| (self.refresh.last_response(), error.clone().into()));
         let identity = self
             .identity_error
@@ -80,7 +81,7 @@ impl Machine {
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error is the cause.
-            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::Metadata => None,
+            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata => None,
         }
     }
 

@@ -15,10 +15,9 @@ use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed, LogPosition, Split};
+use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
 use crate::machine::timers::Timer;
-use crate::machine::unfinished::Place;
-use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+use crate::machine::unfinished::UnfinishedIndex;
 use crate::record::TopicPartition;
 
 /// A batch that was split, with the results of its parts so far.
@@ -26,7 +25,7 @@ use crate::record::TopicPartition;
 pub(super) struct SplitBatch {
     pub(super) batch: KafkaBatch,
     pub(super) to: TopicPartition,
-    place: Place,
+    place: UnfinishedIndex,
     /// The number of parts without an outcome.
     parts: usize,
     offsets: Vec<i64>,
@@ -44,7 +43,7 @@ impl Machine {
     pub(super) fn apply_effects(&mut self) {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
-                Effect::Completed(entry, log_position) => self.complete(*entry, log_position),
+                Effect::Delivered(entry, log_position) => self.deliver(*entry, log_position),
                 Effect::Failed(failed) => self.fail(*failed),
                 Effect::Split(split) => self.split(*split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
@@ -53,7 +52,7 @@ impl Machine {
         }
     }
 
-    fn complete(&mut self, entry: Entry, log_position: LogPosition) {
+    fn deliver(&mut self, entry: Entry, log_position: LogPosition) {
         let Entry { batch: id, place, origin, payload, .. } = entry;
         let LogPosition { offset, append_time, log_start_offset } = log_position;
         match origin {
@@ -62,7 +61,7 @@ impl Machine {
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                self.finish(id, place, Event::Delivered { batch: id, delivery });
+                self.complete(id, place, Event::Delivered { id, delivery });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -80,14 +79,14 @@ impl Machine {
         }
     }
 
-    fn fail(&mut self, failed: Failed) {
-        let Failed { entry, maybe_written, reason, errors } = failed;
+    fn fail(&mut self, failed: FailedEntry) {
+        let FailedEntry { entry, maybe_written, reason, errors } = failed;
         let Entry { batch: id, place, origin, payload, .. } = *entry;
         let fate = if maybe_written { Fate::Unknown } else { Fate::NotWritten };
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                self.finish(id, place, Event::Failed { batch: id, error });
+                self.complete(id, place, Event::Failed { id, error });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -129,19 +128,13 @@ impl Machine {
 
     fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
         let partition = self.accumulator.partition(index);
-        let topic = partition.topic();
-        let limit = self.config.delivery_timeout;
-        if let Some(error) = self.cluster.error(topic) {
-            let message = format!("for topic {topic:?} until delivery.timeout.ms ({}) expired", limit.as_millis());
-            return error.clone().with_message(message).into();
-        }
+        let (topic, number) = (partition.topic(), partition.number());
         let known = self.cluster.partition_count(topic);
-        if let Some(count) = known.filter(|&count| i64::from(partition.number()) >= i64::from(count)) {
-            let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-            return error.with_message(format!("topic {topic:?} has partitions 0 to {}", count - 1)).into();
+        if let Some(partitions) = known.filter(|&count| i64::from(number) >= i64::from(count)) {
+            return FailureReason::UnknownPartition { topic: topic.into(), partition: number, partitions };
         }
         let cause = partition.oldest().and_then(|entry| self.delivery_timeout_cause(index, entry));
-        FailureReason::TimedOut { limit: Some(limit), cause: cause.map(Box::new) }
+        FailureReason::TimedOut { limit: Some(self.config.delivery_timeout), cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.
@@ -164,8 +157,8 @@ impl Machine {
     }
 
     /// Records that an entry was replaced with parts.
-    pub(super) fn split(&mut self, split: Split) {
-        let Split { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
+    pub(super) fn split(&mut self, split: SplitEntry) {
+        let SplitEntry { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
         let split_batch = match (self.split_batches.entry(id), whole) {
             (MapEntry::Occupied(split_batch), _) => split_batch.into_mut(),
             (MapEntry::Vacant(free), Some((batch, to))) => free.insert(SplitBatch {
@@ -188,7 +181,7 @@ impl Machine {
             split_batch.reason.get_or_insert(reason);
         }
         for (position, size) in too_large {
-            let what = format!("the record alone has {size} bytes, but the limit is {limit}");
+            let what = format!("the record alone makes a batch of {size} bytes, and the limit is {limit}");
             split_batch.errors.push(RecordError::new(position, Some(what)));
         }
         self.dirty = true;
@@ -209,18 +202,18 @@ impl Machine {
                 let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
-                Event::Delivered { batch: id, delivery }
+                Event::Delivered { id, delivery }
             }
             Some(reason) => {
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
-                Event::Failed { batch: id, error }
+                Event::Failed { id, error }
             }
         };
-        self.finish(id, place, event);
+        self.complete(id, place, event);
     }
 
-    fn finish(&mut self, id: BatchId, place: Place, event: Event) {
+    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, event: Event) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
         self.accumulator.finish(id, place);
         if was_oldest {

@@ -177,7 +177,7 @@ impl Machine {
         for topic in &changes.recreated {
             let partitions: Vec<PartitionIndex> = self.accumulator.topics.partitions(topic).collect();
             for index in partitions {
-                self.accumulator.partition_mut(index).recreated();
+                self.accumulator.partition_mut(index).on_recreated();
             }
         }
         for (topic, error) in &changes.refused {

@@ -33,7 +33,7 @@ use super::io::{ConnectionId, Input, Output};
 use super::misuse::ConnectionState;
 use super::misuse::{Misuse, MisuseDetector};
 use super::network::Network;
-use super::partition::{Context, Effect, Partition};
+use super::partition::{Effect, Partition, TransitionContext};
 use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
@@ -136,7 +136,7 @@ impl Machine {
     /// [`Event::Delivered`] or [`Event::Failed`].
     ///
     /// # Errors
-    /// The batch was not accepted, and the error has it: too many bytes are in flight (`buffer.memory`), the batch
+    /// The batch was not accepted, and the error has it: too many bytes are buffered (`buffer.memory`), the batch
     /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, MachineSendError> {
         self.advance(now);
@@ -156,7 +156,7 @@ impl Machine {
     }
 
     fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<MachineSendErrorKind> {
-        let (in_flight, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
+        let (buffered, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
         if self.lifecycle != Lifecycle::Open {
             Some(MachineSendErrorKind::Closed)
         } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC {
@@ -165,8 +165,8 @@ impl Machine {
             Some(MachineSendErrorKind::InvalidPartition)
         } else if needed > limit {
             Some(MachineSendErrorKind::ExceedsBufferMemory { needed, limit })
-        } else if needed > limit - in_flight.min(limit) {
-            Some(MachineSendErrorKind::Full { in_flight, needed, limit })
+        } else if needed > limit - buffered.min(limit) {
+            Some(MachineSendErrorKind::Full { buffered, needed, limit })
         } else {
             None
         }
@@ -181,7 +181,7 @@ impl Machine {
 
     /// Returns the bytes of accepted batches without an outcome: at most `buffer.memory`.
     #[must_use]
-    pub fn bytes_in_flight(&self) -> usize {
+    pub fn bytes_buffered(&self) -> usize {
         self.accumulator.bytes()
     }
 
@@ -353,7 +353,7 @@ impl Machine {
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => {
-                if self.accumulator.schedule.wait(partition) == Wait::Backoff {
+                if self.accumulator.schedule.waits_for(partition) == Wait::Backoff {
                     self.accumulator.mark_for_examination(partition);
                 }
             }
@@ -444,9 +444,13 @@ impl Machine {
     }
 
     /// Lets a partition make a transition. Its effects are to be applied with [`finish_transition`](Self::finish_transition).
-    fn transition<T>(&mut self, index: PartitionIndex, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+    fn transition<T>(
+        &mut self,
+        index: PartitionIndex,
+        step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T,
+    ) -> T {
         let Self { accumulator, config, random, entry_ids: ids, effects, now, .. } = self;
-        let mut context = Context { config, now: *now, random, ids, effects };
+        let mut context = TransitionContext { config, now: *now, random, ids, effects };
         step(accumulator.partition_mut(index), &mut context)
     }
 

@@ -12,7 +12,7 @@ use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::NodeStatus;
 use crate::machine::node::Node;
-use crate::machine::partition::{BlockedOn, Route};
+use crate::machine::partition::{BlockedOn, SendPath};
 use crate::machine::schedule::{Condition, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
@@ -51,21 +51,21 @@ impl Machine {
                 self.assert_waiting_are_blocked();
                 return None;
             };
-            let Ok(route) = self.route(node) else {
+            let Ok(path) = self.path_to(node) else {
                 self.accumulator.schedule.clear_due_node();
                 self.connect(node);
                 continue;
             };
-            let batches_to_send = self.take_turns(node, &route);
+            let batches_to_send = self.take_turns(node, &path);
             if batches_to_send.is_empty() {
                 self.batches_to_send = batches_to_send;
                 continue; // no partition is left there, or some must be examined again
             }
             self.accumulator.schedule.rotate_due_nodes();
             for &BatchToSend { partition, at, .. } in &batches_to_send {
-                self.accumulator.partition_mut(partition).stamp(at, &route, &self.identities);
+                self.accumulator.partition_mut(partition).stamp(at, &path, &self.identities);
             }
-            if let Some(request) = self.send_produce(&route, batches_to_send) {
+            if let Some(request) = self.send_produce(&path, batches_to_send) {
                 return Some(request);
             }
         }
@@ -83,7 +83,7 @@ impl Machine {
     /// Records what a partition is blocked on.
     fn block(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
         let wait = match blocked_on {
-            BlockedOn::Itself => Wait::Itself,
+            BlockedOn::OwnEvent => Wait::OwnEvent,
             BlockedOn::Until(moment) => {
                 self.timers.set(Timer::Retry(index), moment);
                 Wait::Backoff
@@ -103,7 +103,7 @@ impl Machine {
     ///
     /// # Errors
     /// What they are blocked on.
-    fn route(&self, node: Node) -> Result<Route, BlockedOn> {
+    fn path_to(&self, node: Node) -> Result<SendPath, BlockedOn> {
         let NodeStatus::Ready(id) = self.network.status(node, self.now) else { return Err(BlockedOn::Node(node)) };
         let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
         let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
@@ -111,19 +111,19 @@ impl Machine {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
-        Ok(Route { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
+        Ok(SendPath { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.
     pub(super) fn blocked_on(&self, index: PartitionIndex) -> Option<BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(partition.topic(), partition.number());
-        let route = partition.next_leader(leader, self.now).and_then(|broker| self.route(Node::Broker(broker)));
-        route.and_then(|route| partition.sendable(&route, &self.identities)).err()
+        let path = partition.next_leader(leader, self.now).and_then(|broker| self.path_to(Node::Broker(broker)));
+        path.and_then(|path| partition.sendable(&path, &self.identities)).err()
     }
 
     /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
-    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<BatchToSend> {
+    fn take_turns(&mut self, node: Node, path: &SendPath) -> Vec<BatchToSend> {
         let mut batches_to_send = core::mem::take(&mut self.batches_to_send);
         let mut last_topic: Option<(TopicIndex, Uuid)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
@@ -131,8 +131,8 @@ impl Machine {
             let leader = self.leader(index);
             let partition = self.accumulator.partition(index);
             let sendable = partition.next_leader(leader, self.now).and_then(|leader| {
-                if leader == route.broker {
-                    partition.sendable(route, &self.identities)
+                if leader == path.broker {
+                    partition.sendable(path, &self.identities)
                 } else {
                     Err(BlockedOn::Node(node))
                 }
@@ -144,7 +144,7 @@ impl Machine {
                     continue;
                 }
             };
-            if !self.transition(index, |partition, context| partition.convert_for_broker(at, route.versions, context)) {
+            if !self.transition(index, |partition, context| partition.convert_for_broker(at, path.versions, context)) {
                 self.finish_transition(index);
                 continue;
             }
@@ -170,7 +170,7 @@ impl Machine {
         self.accumulator.schedule.assert_lists();
         for index in self.accumulator.active() {
             self.accumulator.partition(index).assert_window();
-            let wait = self.accumulator.schedule.wait(index);
+            let wait = self.accumulator.schedule.waits_for(index);
             let (partition, blocked_on) = (self.accumulator.partition(index), self.blocked_on(index));
             debug_assert!(blocked_on.is_some(), "{partition} waits for {wait:?}, but can send");
             debug_assert!(!matches!(wait, Wait::Batch | Wait::Examination), "{partition} waits for {wait:?}");
@@ -183,10 +183,10 @@ impl Machine {
 
     fn send_produce(
         &mut self,
-        route: &Route,
+        path: &SendPath,
         mut batches_to_send: Vec<BatchToSend>,
     ) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let &Route { connection: id, broker, versions, .. } = route;
+        let &SendPath { connection: id, broker, versions, .. } = path;
         let partition = |batch: &BatchToSend| self.accumulator.partition(batch.partition);
         batches_to_send.sort_by(|one, two| partition(one).compare(partition(two)));
         let ids_known = batches_to_send.iter().all(|batch| !batch.topic_id.is_zero());
@@ -195,7 +195,7 @@ impl Machine {
         match self.encode(version, header, &batches_to_send) {
             Ok(bytes) => {
                 let batches = batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.partition_mut(partition).sent(at, id);
+                    let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
                     SentBatch { partition, entry, topic_id }
                 });
                 let batches = batches.collect();

@@ -8,7 +8,7 @@ use crate::failure::{DeliveryError, FailureReason, Fate};
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::Event;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed};
+use crate::machine::partition::{Effect, FailedEntry};
 
 impl Machine {
     /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
@@ -24,9 +24,9 @@ impl Machine {
             return Some(event);
         }
         while let Some(entry) = self.pop_unfinished() {
-            let is_unsent =
+            let was_never_sent =
                 matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
-            let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
+            let fate = if was_never_sent { Fate::NotWritten } else { Fate::Unknown };
             if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
                 let start = entry.position();
                 split_batch.unfinished.push((start..start + entry.payload.record_count(), fate));
@@ -37,7 +37,7 @@ impl Machine {
                 continue;
             }
             let error = DeliveryError::new(to, FailureReason::Closed, fate, payload.into_batch());
-            return Some(Event::Failed { batch, error });
+            return Some(Event::Failed { id: batch, error });
         }
         // Applying the effect of a split can have reported a batch of which no part is left.
         if let Some(event) = self.pop_outcome() {
@@ -53,7 +53,7 @@ impl Machine {
         let reason = split_batch.reason.unwrap_or(FailureReason::Closed);
         let error = DeliveryError::from_fates(split_batch.to, reason, fates, split_batch.batch)
             .with_record_errors(split_batch.errors);
-        Some(Event::Failed { batch, error })
+        Some(Event::Failed { id: batch, error })
     }
 
     /// Removes the outputs up to the next outcome of a batch, and returns that.
@@ -70,9 +70,9 @@ impl Machine {
     fn pop_unfinished(&mut self) -> Option<Box<Entry>> {
         while let Some(effect) = self.effects.pop_front() {
             let entry = match effect {
-                Effect::Completed(entry, _) => entry,
+                Effect::Delivered(entry, _) => entry,
                 Effect::Failed(failed) => {
-                    let Failed { entry, .. } = *failed;
+                    let FailedEntry { entry, .. } = *failed;
                     entry
                 }
                 // So that its parts, which are in the queue, are known as such.

@@ -10,7 +10,7 @@ use crate::cause::ConnectionErrorKind;
 use crate::machine::entry::EntryId;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::partition::{ProduceResult, Response};
+use crate::machine::partition::{ProduceResult, ReceivedResponse};
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
@@ -153,7 +153,8 @@ impl Machine {
             };
             match response {
                 Some(response) => {
-                    let response = Response { broker, version, response, endpoints: &decoded.node_endpoints };
+                    let response =
+                        ReceivedResponse { broker, version, data: response, endpoints: &decoded.node_endpoints };
                     self.on_produce_result(batch, broker, ProduceResult::Response(response));
                 }
                 None => {
@@ -190,8 +191,8 @@ impl Machine {
 
     /// Handles a broker that does not lead the partition: follows the leader that the response names (KIP-951), or
     /// forgets the leader until the next metadata.
-    fn follow_leader(&mut self, index: PartitionIndex, response: Response<'_>) {
-        let Response { broker, response, endpoints, .. } = response;
+    fn follow_leader(&mut self, index: PartitionIndex, response: ReceivedResponse<'_>) {
+        let ReceivedResponse { broker, data: response, endpoints, .. } = response;
         let partition = self.accumulator.partition(index);
         let (topic, number) = (partition.topic(), partition.number());
         let hint = response.current_leader;

@@ -131,7 +131,8 @@ fn a_rejected_message_is_returned_and_the_others_are_sent() {
     source.send([message("a", 0), OutgoingMessage::new("x".repeat(500)), message("b", 1)]);
     let rejected = undelivered(&mut publisher);
     let too_large = |reason| {
-        matches!(reason, UndeliveredReason::Rejected(PartitionedAppendError::Append(AppendError::TooLarge { .. })))
+        let UndeliveredReason::Rejected { topic, error } = reason else { return false };
+        topic == "t" && matches!(error, PartitionedAppendError::Append(AppendError::TooLarge { .. }))
     };
     assert_eq!(rejected.messages[0].message().len(), 500);
     assert!(!rejected.reason.is_retriable() && too_large(rejected.reason));
@@ -151,7 +152,8 @@ fn a_function_chooses_the_partition_and_a_wrong_one_is_an_error() {
     assert_eq!(numbers(&error.messages), [10]);
     assert_eq!(
         error.to_string(),
-        "publishing 1 message failed: the topic has partitions 0 to 9, but partition 10 was requested"
+        "publishing 1 message failed: topic \"t\": partition 10 was requested, but the topic has partitions 0 to 9: request one of \
+         them, or none"
     );
     time.pass(LINGER);
     assert_eq!(published(&mut publisher), (3, vec![3, 3]));
@@ -409,7 +411,7 @@ impl Outcomes {
             Err(failed) => match failed.reason {
                 UndeliveredReason::Send(error) => (error.to.partition, failed.messages),
                 UndeliveredReason::Delivery(error) => (error.to.partition, failed.messages),
-                UndeliveredReason::Rejected(error) => panic!("{error}"),
+                UndeliveredReason::Rejected { error, .. } => panic!("{error}"),
             },
         };
         for number in numbers(&messages) {

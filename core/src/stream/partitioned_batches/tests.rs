@@ -88,8 +88,8 @@ fn a_record_that_does_not_fit_begins_the_next_batch_of_its_partition() {
     }
     put(&mut batches, 2, "other", 0);
     let placement = batches.append(Record::new("e"), Some(1), at(7)).unwrap();
-    assert_eq!((placement.partition, placement.metadata.position), (1, 0));
-    assert_eq!(placement.metadata.timestamp, at(7));
+    assert_eq!((placement.partition, placement.record.offset), (1, 0));
+    assert_eq!(placement.record.timestamp, at(7));
     let full = placement.full.unwrap();
     assert_eq!((full.partition, values(&full.batch)), (1, ["a", "b", "c", "d"].map(Into::into).to_vec()));
     assert_eq!(batches.take(1).map(|rest| values(&rest.batch)), Some(vec!["e".into()]));
@@ -317,7 +317,7 @@ proptest! {
                             prop_assert!(partition.or(of_key).is_none_or(|expected| expected == placement.partition));
                             prop_assert!((0..partitions as i32).contains(&placement.partition));
                             let (_, open) = model.open.entry(placement.partition).or_insert((now, Vec::new()));
-                            prop_assert_eq!(placement.metadata.position, open.len());
+                            prop_assert_eq!(placement.record.offset as usize, open.len());
                             open.push(value);
                             appended += 1;
                         }

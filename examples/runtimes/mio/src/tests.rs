@@ -71,7 +71,7 @@ fn large_batches_are_written_completely() {
     cluster.create_topic("t").unwrap();
     let mut producer = connected(&cluster);
     (0..20).for_each(|_| send(&mut producer, 1_000_000));
-    until(&mut producer, |event| matches!(event, Event::Delivered { batch, .. } if batch.to_string() == "batch 19"));
+    until(&mut producer, |event| matches!(event, Event::Delivered { id, .. } if id.to_string() == "batch 19"));
     let log = cluster.log("t", 0).unwrap().records().unwrap();
     assert!(
         log.len() == 20 && log.iter().all(|record| record.value.as_ref().map(|value| value.len()) == Some(1_000_000))

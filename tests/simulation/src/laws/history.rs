@@ -9,7 +9,7 @@ use kafka_batch_testing::simulated::later_sequence;
 use super::identities::Identities;
 use super::{Violation, surely_not_written};
 use crate::Moment;
-use crate::contents::{Serial, Stamped, recognise};
+use crate::contents::{ProducerStamp, Serial, recognise};
 
 /// An accepted batch.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct Attempt {
     /// `acks` of the request.
     pub acks: i16,
     /// The stamp.
-    pub stamp: Option<Stamped>,
+    pub stamp: Option<ProducerStamp>,
     /// The position of the first record: not 0 for later parts of a split batch.
     pub first: u32,
     /// The number of records.
@@ -79,7 +79,7 @@ pub enum Outcome {
 type Taken = (Serial, u32, Vec<u8>);
 
 /// A sequence number of a partition.
-type Place = (String, i32, Stamped);
+type Place = (String, i32, ProducerStamp);
 
 /// The state of the batches of one run.
 #[derive(Debug, Default)]
@@ -178,7 +178,7 @@ impl BatchHistory {
                     format!("{serial:?} is sent as {stamp:?}"),
                 );
             }
-            let next = Stamped { sequence: later_sequence(stamp.sequence, attempt.records), ..stamp };
+            let next = ProducerStamp { sequence: later_sequence(stamp.sequence, attempt.records), ..stamp };
             self.before.insert((key.0.clone(), key.1, next), key.clone());
             match self.stamps.get(&key) {
                 Some((same, first, before)) if (*same, *first) == (serial, attempt.first) => {
@@ -391,7 +391,7 @@ impl BatchHistory {
             }
         }
         let (to, wholes) = (accepted.to.clone(), accepted.attempts.iter().all(whole));
-        let stamps: Vec<Stamped> =
+        let stamps: Vec<ProducerStamp> =
             accepted.attempts.iter().filter(|_| wholes).filter_map(|attempt| attempt.stamp).collect();
         accepted.outcome = Some(Outcome::Failed(fates, error.to_string()));
         let (topic, partition) = to;

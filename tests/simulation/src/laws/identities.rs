@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use crate::contents::Stamped;
+use crate::contents::ProducerStamp;
 
 /// What is known of the producer ids of one run.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Identities {
     }
 
     /// Records that a broker has rejected a producer id or epoch (not its sequence).
-    pub fn reject(&mut self, stamp: Stamped) {
+    pub fn reject(&mut self, stamp: ProducerStamp) {
         let later = self.granted.iter().filter(|(id, epoch)| *id == stamp.producer && *epoch > stamp.epoch);
         let later = later.map(|(_, epoch)| *epoch).min();
         let before = self.refused.entry(stamp.producer).or_insert(later);
@@ -46,13 +46,13 @@ impl Identities {
 
     /// Returns true if it was rejected and not assigned again.
     #[must_use]
-    pub fn is_rejected(&self, stamp: Stamped) -> bool {
+    pub fn is_rejected(&self, stamp: ProducerStamp) -> bool {
         let of_this_id = self.refused.get(&stamp.producer);
         of_this_id.is_some_and(|before| before.is_none_or(|before| stamp.epoch < before))
     }
 
     /// Records that a broker has accepted a batch for this partition under this id and epoch.
-    pub fn accept(&mut self, to: &(String, i32), stamp: Stamped) {
+    pub fn accept(&mut self, to: &(String, i32), stamp: ProducerStamp) {
         self.accepted.insert((to.0.clone(), to.1, stamp.producer, stamp.epoch));
     }
 
@@ -64,7 +64,7 @@ impl Identities {
     ///
     /// # Errors
     /// The stamp is not permitted.
-    pub fn stamped(&mut self, to: &(String, i32), stamp: Stamped, what: &str) -> Result<(), Violation> {
+    pub fn stamped(&mut self, to: &(String, i32), stamp: ProducerStamp, what: &str) -> Result<(), Violation> {
         if self.is_rejected(stamp) {
             return Violation::of("a rejected identity is not used again", format!("{what} is sent as {stamp:?}"));
         }
@@ -86,8 +86,8 @@ mod tests {
 
     const LAW: &str = "after a self-assigned epoch was rejected, epochs are requested";
 
-    fn under(producer: i64, epoch: i16) -> Stamped {
-        Stamped { producer, epoch, sequence: 0 }
+    fn under(producer: i64, epoch: i16) -> ProducerStamp {
+        ProducerStamp { producer, epoch, sequence: 0 }
     }
 
     fn orders(partition: i32) -> (String, i32) {
@@ -109,7 +109,7 @@ mod tests {
         identities
     }
 
-    fn broken(identities: &mut Identities, partition: i32, stamp: Stamped) -> Option<&'static str> {
+    fn broken(identities: &mut Identities, partition: i32, stamp: ProducerStamp) -> Option<&'static str> {
         identities.stamped(&orders(partition), stamp, "a batch").err().map(|violation| violation.law)
     }
 

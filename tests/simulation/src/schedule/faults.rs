@@ -77,7 +77,7 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
             }
             // One batch may be written, and the next one is rejected.
             1 => {
-                let done = FaultKind::DoAndRefuse { code: code_after_doing(scene, random) };
+                let done = FaultKind::ExecuteAndRefuse { code: code_after_doing(scene, random) };
                 let refused = FaultKind::Refuse { code: *random.pick(&[10, 19, 45, 87]), all: true };
                 let second = if random.percent(50) { refused } else { FaultKind::DropResponse };
                 actions.extend(everywhere(done, turn).map(|action| (at, action)));
@@ -142,13 +142,13 @@ fn fault(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> Fault
     let time = random.millis(1, *random.clone().pick(&[50, 500, 3_000, 35_000]));
     match random.below(14) {
         0..4 => FaultKind::Refuse { code: code(api, random), all: random.percent(50) },
-        4 if api == ApiKey::Produce => FaultKind::DoAndRefuse { code: code_after_doing(scene, random) },
+        4 if api == ApiKey::Produce => FaultKind::ExecuteAndRefuse { code: code_after_doing(scene, random) },
         4 | 5 => FaultKind::DropResponse,
         6 => FaultKind::DropRequest,
         7 => FaultKind::DelayRequest(time),
         8 => FaultKind::DelayResponse(time),
         9 => FaultKind::RespondTwice,
-        10 => FaultKind::CloseConnection { done: random.percent(60) },
+        10 => FaultKind::CloseConnection { executed: random.percent(60) },
         11 => FaultKind::Garbage(*random.pick(&[
             Garbage::Body,
             Garbage::Correlation,
@@ -163,7 +163,7 @@ fn fault(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> Fault
             millis => FaultKind::Throttle(millis),
         },
         _ => match api {
-            ApiKey::Metadata if random.percent(50) => FaultKind::Stale,
+            ApiKey::Metadata if random.percent(50) => FaultKind::StaleMetadata,
             ApiKey::Metadata => FaultKind::FalseMetadata(*random.pick(&[
                 FalseMetadata::WrongLeader,
                 FalseMetadata::UnlistedLeader,
@@ -174,7 +174,7 @@ fn fault(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> Fault
             ApiKey::Produce if random.percent(50) => {
                 FaultKind::RejectRecords { positions: (0..6).filter(|_| random.percent(30)).collect() }
             }
-            ApiKey::Produce => FaultKind::Omit,
+            ApiKey::Produce => FaultKind::OmitFirst,
             _ => FaultKind::DropResponse,
         },
     }

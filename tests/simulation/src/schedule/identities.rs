@@ -2,7 +2,7 @@
 //! from other faults, so that the rest of a schedule is the same with and without them.
 
 use kafka_batch_testing::simulated::{REJECTION_CODES, Random};
-use kafka_batch_testing::{ApiKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities};
+use kafka_batch_testing::{ApiKey, AssignedProducerId, Fault, FaultKind, RejectedProducerIds};
 
 use super::ScheduleContext;
 use crate::Moment;
@@ -31,7 +31,7 @@ pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &m
     };
     for _ in 0..random.between(1, 3) {
         let at = if random.percent(30) { Moment::ZERO } else { random.millis(0, last) };
-        let which = *random.pick(&[RejectedIdentities::OwnEpochs, RejectedIdentities::Forgotten]);
+        let which = *random.pick(&[RejectedProducerIds::OwnEpochs, RejectedProducerIds::Forgotten]);
         let broker = random.percent(40).then(|| random.between(1, brokers) as i32);
         actions.push((at, Action::RejectIdentities(broker, which, *random.pick(&REJECTION_CODES))));
         // Batches that are in flight meanwhile, in several partitions.
@@ -49,15 +49,15 @@ pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &m
     }
     for _ in 0..random.below(4) {
         let how = *random.pick(&[
-            AssignedIdentity::Again,
-            AssignedIdentity::Again,
-            AssignedIdentity::First,
-            AssignedIdentity::LaterEpoch,
-            AssignedIdentity::LateEpoch,
-            AssignedIdentity::Invalid,
+            AssignedProducerId::Again,
+            AssignedProducerId::Again,
+            AssignedProducerId::First,
+            AssignedProducerId::LaterEpoch,
+            AssignedProducerId::LateEpoch,
+            AssignedProducerId::Invalid,
         ]);
         let (at, after) = (random.millis(0, last / 2), random.below(3) as u32);
-        let what = FaultKind::AssignedIdentity(how);
+        let what = FaultKind::AssignedProducerId(how);
         actions.extend(every_broker(ApiKey::InitProducerId, after, what).map(|action| (at, action)));
     }
 }

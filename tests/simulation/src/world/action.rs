@@ -2,7 +2,7 @@
 
 use kafka_batch_core::TopicPartition;
 use kafka_batch_core::machine::{CloseMode, MachineSendErrorKind};
-use kafka_batch_testing::{Fault, RejectedIdentities, Release};
+use kafka_batch_testing::{Fault, RejectedProducerIds, Release};
 
 use super::World;
 use crate::Moment;
@@ -53,7 +53,7 @@ pub enum Action {
     /// A topic gets another partition.
     AddPartition(String),
     /// A broker, or all, reject these producer ids and epochs from now on, with this error code.
-    RejectIdentities(Option<i32>, RejectedIdentities, i16),
+    RejectIdentities(Option<i32>, RejectedProducerIds, i16),
     /// The faults end, also those that have not happened yet.
     EndFaults,
 }

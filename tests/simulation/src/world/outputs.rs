@@ -106,21 +106,21 @@ impl World {
 
     fn handle_event(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Delivered { batch, delivery } => {
-                let serial = self.batches.get(&batch).copied();
-                ("delivered", batch, delivery.base_offset()).hash(&mut self.digest);
+            Event::Delivered { id, delivery } => {
+                let serial = self.batches.get(&id).copied();
+                ("delivered", id, delivery.base_offset()).hash(&mut self.digest);
                 self.note(|| format!("   delivered {serial:?} at {:?}", delivery.base_offset()));
                 let Some(serial) = serial else {
-                    return Violation::of("an event concerns an accepted batch", format!("{batch}"));
+                    return Violation::of("an event concerns an accepted batch", format!("{id}"));
                 };
                 self.history.delivered(serial, delivery)
             }
-            Event::Failed { batch, error } => {
-                let serial = self.batches.get(&batch).copied();
-                ("failed", batch, error.to_string()).hash(&mut self.digest);
+            Event::Failed { id, error } => {
+                let serial = self.batches.get(&id).copied();
+                ("failed", id, error.to_string()).hash(&mut self.digest);
                 self.note(|| format!("   failed {serial:?}: {error}"));
                 let Some(serial) = serial else {
-                    return Violation::of("an event concerns an accepted batch", format!("{batch}"));
+                    return Violation::of("an event concerns an accepted batch", format!("{id}"));
                 };
                 self.history.failed(serial, &error)
             }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kafka_batch")
 
-# What a TLS library says if one side does not accept the other's certificate, and if the other side does not speak TLS.
+# What a TLS library says if one side does not accept the other's certificate, and if the other side does not use TLS.
 _DISTRUST = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
 
@@ -38,19 +38,19 @@ class Driver:
         self._accepting: dict[int, asyncio.Future[None]] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._is_stirred = False
+        self._is_poll_scheduled = False
 
-    def stir(self) -> None:
+    def schedule_poll(self) -> None:
         """Poll the machine at the next turn of the event loop, once for all that happens in this one."""
-        if not self._is_stirred:
-            self._is_stirred = True
+        if not self._is_poll_scheduled:
+            self._is_poll_scheduled = True
             self.loop.call_soon(self.pump)
 
     def result_of(self, operation: int) -> asyncio.Future[Any]:
         """Return the future of an operation."""
         future: asyncio.Future[Any] = self.loop.create_future()
         self._waiting[operation] = future
-        self.stir()
+        self.schedule_poll()
         return future
 
     async def send_batch(self, batch: KafkaBatch, topic: str, partition: int | None) -> asyncio.Future[Delivery]:
@@ -91,7 +91,7 @@ class Driver:
 
     def pump(self) -> None:
         """Do all that the machine asks for."""
-        self._is_stirred = False
+        self._is_poll_scheduled = False
         actions, seconds, is_again = self.machine.pump()
         for action in actions:
             kind = action[0]
@@ -118,7 +118,7 @@ class Driver:
             else:
                 self._end()
         if is_again:
-            self.stir()
+            self.schedule_poll()
         self._set_timer(seconds)
 
     def _complete(self, operation: int, result: object, error: BaseException | None) -> None:
@@ -175,7 +175,7 @@ class Driver:
             for connection in tuple(self._closing):
                 connection.abort()
 
-    def ended(self, number: int, how: str, error: BaseException | None, *, is_stirring: bool = True) -> None:
+    def ended(self, number: int, how: str, error: BaseException | None, *, schedules_poll: bool = True) -> None:
         """Report the end of a connection."""
         if self._connections.pop(number, None) is None:
             return
@@ -184,8 +184,8 @@ class Driver:
             errno = error.errno
         text = None if error is None else str(error) or type(error).__name__
         self.machine.disconnected(number, how, errno, text)
-        if is_stirring:
-            self.stir()
+        if schedules_poll:
+            self.schedule_poll()
 
 
 class Connection(asyncio.Protocol):
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
                         raise
         except asyncio.CancelledError:
             # By the machine, or because the event loop ends: then no other attempt is to begin meanwhile.
-            self._driver.ended(self._number, "refused", None, is_stirring=False)
+            self._driver.ended(self._number, "refused", None, schedules_poll=False)
             raise
         except Exception as error:
             if self._is_made:
@@ -263,7 +263,7 @@ class Connection(asyncio.Protocol):
             # the encrypted ones may be left.
             transport.set_write_buffer_limits(high=0 if self._driver.context is None else 1, low=0)
         machine.connected(self._number)
-        self._driver.stir()
+        self._driver.schedule_poll()
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes to the machine."""
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
     def _report_writes(self) -> None:
         frames, self._unreported = self._unreported, 0
         if frames and self._driver.machine.transmitted(self._number, frames):
-            self._driver.stir()
+            self._driver.schedule_poll()
 
     def close(self) -> None:
         """Drop the connection, or the attempt."""

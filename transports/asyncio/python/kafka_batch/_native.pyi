@@ -221,7 +221,7 @@ class KafkaBatch:
         Other threads run meanwhile. Has no effect the second time. Raises `SealError`, after which the batch is still open.
         """
     def split(self, max_message_bytes: int) -> Split:
-        """Return sealed batches of at most so many bytes each, which have the records of this one. It is unchanged.
+        """Return sealed batches of at most ``max_message_bytes`` bytes each, which have the records of this one. It is unchanged.
 
         A batch of several records is split into at least two.
         """
@@ -258,7 +258,7 @@ class Cluster:
         plain_users: Mapping[str, str] | None = None,
         scram_users: Mapping[str, str] | None = None,
     ) -> Cluster:
-        """Start a cluster with topics of so many partitions each. Others are created on request.
+        """Start a cluster with topics that have these numbers of partitions. Others are created on request.
 
         With users (names and passwords), clients have to authenticate by SASL.
         """
@@ -270,7 +270,7 @@ class Cluster:
     def records(self, topic: str, partition: int = 0) -> list[Record]:
         """Return the records of a partition. Raises `KeyError` if there is no such partition."""
     def wait_for_records(self, count: int, topic: str, partition: int = 0, *, timeout: float = 10) -> list[Record]:
-        """Return the records of a partition as soon as there are so many. Other threads run meanwhile.
+        """Return the records of a partition as soon as there are ``count``. Other threads run meanwhile.
 
         Raises `TimeoutError` after ``timeout`` seconds.
         """
@@ -296,7 +296,7 @@ class Cluster:
         after: int = 0,
         times: int = 1,
     ) -> None:
-        """Apply a fault to later requests of an API: after so many of them, to so many.
+        """Apply a fault to later requests of an API: skip ``after`` of them, and apply it to the next ``times``.
 
         ``error`` refuses them with an error ``code``, ``error_after_write`` executes them before. ``reject_records`` rejects the
         records at ``positions``. ``drop_request`` and ``close_before`` do not execute them, ``drop_response`` and

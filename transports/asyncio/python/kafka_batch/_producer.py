@@ -182,8 +182,9 @@ class Producer:
         """Send one message, and wait for its delivery.
 
         Messages of many tasks share batches: one is sent when it is full (``batch_size``), or when ``linger_ms`` has passed
-        since its first message; with 0, the default, at the next turn of the event loop, unless earlier batches of the
-        partition are in flight. The key chooses the partition as in the Java client.
+        since its first message, which with 0, the default, is the next turn of the event loop. While as many batches of its
+        partition are in flight as the producer sends at a time (``max_in_flight_requests_per_connection``, 5 by default; 1
+        without idempotence), it still takes messages, for at most 100 ms. The key chooses the partition as in the Java client.
 
         If this is cancelled before the message is accepted, nothing is sent; after that, only the outcome is discarded.
 

@@ -111,15 +111,15 @@ class BatchSealedError(KafkaBatchError):
     """The call needs an open batch, and this one is sealed or sent."""
 
     def __str__(self) -> str:
-        """Return what to do."""
-        return "the batch is sealed: its records are final; batch.copy() is open"
+        """Return the reason and the remedy."""
+        return "the batch is sealed: its records are final; to append, use the open copy that batch.copy() returns"
 
 
 class BatchSentError(KafkaBatchError):
     """The batch was sent before."""
 
     def __str__(self) -> str:
-        """Return what to do."""
+        """Return the reason and the remedy."""
         return "the batch was given to a producer before: to send the same records again, send a copy made by batch.copy()"
 
 

@@ -42,9 +42,9 @@ pub(crate) fn install() {
 }
 
 /// Collects on this thread until it is ended or dropped.
-pub(super) struct Collected(());
+pub(super) struct LogCollection(());
 
-impl Collected {
+impl LogCollection {
     pub(super) fn begin() -> Self {
         LINES.with(|lines| *lines.borrow_mut() = Some(Vec::new()));
         Self(())
@@ -55,7 +55,7 @@ impl Collected {
     }
 }
 
-impl Drop for Collected {
+impl Drop for LogCollection {
     fn drop(&mut self) {
         LINES.with(|lines| *lines.borrow_mut() = None);
     }

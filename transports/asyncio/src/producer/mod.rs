@@ -253,7 +253,7 @@ impl Machine {
     /// again after other tasks have run.
     fn pump<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Option<f64>, bool)> {
         let mut actions = Vec::new();
-        let collected = logs::Collected::begin();
+        let collected = logs::LogCollection::begin();
         let mut state = self.state(py);
         let deadline = state.pump(&self.ready, &mut actions);
         drop(state);

@@ -7,20 +7,20 @@ use kafka_batch_core::SendErrorReason;
 
 use super::{Command, CommandQueue, State, permits, unlock_and_wake};
 use crate::channel_batch::SealedChannelBatch;
-use crate::semaphore::{Acquiring, Permits};
+use crate::semaphore::{Acquisition, Permits};
 
 /// Accepts the batches of a channel.
 #[derive(Debug)]
 pub(crate) struct Acceptance<'a> {
     queue: &'a CommandQueue,
-    acquiring: Acquiring<'a, State>,
+    acquisition: Acquisition<'a, State>,
     /// The partitions of the batches that were accepted in one call.
     partitions: Vec<i32>,
 }
 
 impl<'a> Acceptance<'a> {
     pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
-        Self { queue, acquiring: Acquiring::new(&queue.state), partitions: Vec::new() }
+        Self { queue, acquisition: Acquisition::new(&queue.state), partitions: Vec::new() }
     }
 
     /// Removes batches from the front and accepts them, up to `limit`. Pending while there is no memory for the next one, in
@@ -38,9 +38,9 @@ impl<'a> Acceptance<'a> {
         let needed = |batch: &SealedChannelBatch| batch.batch().map_or(Permits::default(), permits);
         let mut accepted = 0;
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
-            let acquired = self.queue.poll_acquire(&mut self.acquiring, needed(first), context);
+            let acquired = self.queue.poll_acquire(&mut self.acquisition, needed(first), context);
             let mut state = ready!(acquired)?;
-            // Batches that fit are accepted without another look at the queue of waiting ones, which is empty.
+            // Batches that fit are accepted without examining the waiters, of which there are none.
             loop {
                 let Some(batch) = batches.pop_front() else { break };
                 accepted += 1;
@@ -53,7 +53,7 @@ impl<'a> Acceptance<'a> {
                 }
             }
             unlock_and_wake(state);
-            self.queue.topics.all_accepted(topic, self.partitions.drain(..));
+            self.queue.topics.on_batches_accepted(topic, self.partitions.drain(..));
         }
         Poll::Ready(Ok(()))
     }

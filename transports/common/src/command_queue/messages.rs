@@ -10,8 +10,8 @@ use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, Se
 use super::{CommandQueue, new_batch, unlock_and_wake};
 use crate::completion::PendingRecord;
 use crate::gathering::GatherOutcome;
-use crate::oneshot::{lock, wake};
-use crate::semaphore::{Acquiring, Permits};
+use crate::semaphore::{Acquisition, Permits};
+use crate::sync::{lock, wake};
 
 /// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
 #[derive(Debug)]
@@ -23,11 +23,11 @@ pub(crate) enum EnqueueOutcome {
     NoMemory,
 }
 
-/// What a message has waited for.
+/// What a message that had to wait has got so far.
 #[derive(Debug, Default)]
-pub(crate) struct Waited<'a> {
+pub(crate) struct EnqueueState<'a> {
     /// The topic's number of partitions, if it was just looked up.
-    pub(crate) known: Option<NonZeroU32>,
+    pub(crate) partition_count: Option<NonZeroU32>,
     /// Memory, if it was acquired before.
     pub(crate) held: Option<HeldPermits<'a>>,
 }
@@ -58,7 +58,7 @@ impl CommandQueue {
         to: Destination<'_>,
         record: &Record<'_>,
         needed: usize,
-        waited: &mut Waited<'_>,
+        enqueue_state: &mut EnqueueState<'_>,
         mut waker: Option<Waker>,
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
@@ -69,10 +69,10 @@ impl CommandQueue {
         if let Some(reason) = state.queue_state.refusal() {
             return Err(reason.into());
         }
-        let Waited { known, held } = waited;
-        let known = || known.or_else(|| self.topics.known(to.topic));
+        let EnqueueState { partition_count, held } = enqueue_state;
+        let partition_count = || partition_count.or_else(|| self.topics.fresh_partition_count(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
-        let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
+        let Some(mut partition) = state.gathering.route(to, record.key, partition_count, pick) else {
             return Ok(EnqueueOutcome::UnknownTopic);
         };
         let needed = Permits { records: 1, bytes: needed };
@@ -83,23 +83,23 @@ impl CommandQueue {
             _ => {
                 // Open batches hold memory, too.
                 let gathered = state.gathering.take_all();
-                gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
+                gathered.into_iter().for_each(|gathered| self.push_messages(state, gathered));
                 state.gathering.forget_if_unused(partition);
                 unlock_and_wake(guard);
                 return Ok(EnqueueOutcome::NoMemory);
             }
         };
         let produce_version = state.produce_version;
-        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
+        let open_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
         let mut is_command = false;
         let appended = loop {
-            match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
+            match state.gathering.append(partition, record, now.into(), &mut waker, open_batch) {
                 Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
                 Ok(GatherOutcome::Full(gathered)) => {
-                    self.push_gathered(state, *gathered);
+                    self.push_messages(state, *gathered);
                     is_command = true;
                     // Without a key, the next batch is one of another partition.
-                    match state.gathering.route(to, record.key, known, pick) {
+                    match state.gathering.route(to, record.key, partition_count, pick) {
                         Some(next) => partition = next,
                         None => break Err(None),
                     }
@@ -141,9 +141,9 @@ impl CommandQueue {
     /// The producer is closed or has stopped.
     pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
         let permits = Permits { records: 1, bytes };
-        let mut acquiring = Acquiring::new(&self.state);
+        let mut acquisition = Acquisition::new(&self.state);
         poll_fn(|context| {
-            let acquired = self.poll_acquire(&mut acquiring, permits, context);
+            let acquired = self.poll_acquire(&mut acquisition, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here
         })
         .await?;

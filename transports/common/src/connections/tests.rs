@@ -271,6 +271,6 @@ fn the_error_of_a_failed_attempt_is_logged() {
     connections.open(id, TlsConnector::PLAINTEXT, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert!(matches!(driver.next_step(), Step::Wait(_)));
-    let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());
+    let expected = (Level::Warn, "broker:9092: could not connect: no such name; the producer retries".to_owned());
     assert_eq!(*lines.borrow(), [expected]);
 }

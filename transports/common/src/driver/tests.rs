@@ -119,7 +119,7 @@ fn a_lost_batch_is_none_and_not_empty() {
     assert_eq!(
         error.to_string(),
         "the batch of 1 record for t-0 failed: the producer's task has ended before the producer was closed (its runtime \
-         was shut down, or it panicked): build a new producer on a running one (unknown, perhaps written); the batch is lost: \
+         was shut down, or it panicked): build a new producer on a running runtime (unknown, perhaps written); the batch is lost: \
          send its records again from their source"
     );
 }

@@ -33,7 +33,7 @@ struct World {
 }
 
 impl World {
-    /// Starts a driver that runs until the producer is closed, or that is dropped after so many turns.
+    /// Starts a driver that runs until the producer is closed, or that is dropped after `turns` turns.
     fn start(linger: Duration, buffer: usize, turns: usize) -> Self {
         let topics = TopicCache::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));

@@ -7,7 +7,7 @@ use shuttle::thread;
 
 use super::explore_all;
 use super::task::{block_on, poll_at_most, poll_with_panicking_waker};
-use crate::oneshot::{OnDrop, Receiver, Sender};
+use crate::oneshot::{DropOutcome, Receiver, Sender};
 
 /// The subject of a channel of values that are counted.
 struct Counted(Arc<()>);
@@ -15,10 +15,10 @@ struct Counted(Arc<()>);
 /// What was sent, and the count.
 type Value = (&'static str, Arc<()>);
 
-impl OnDrop for Counted {
+impl DropOutcome for Counted {
     type Outcome = Value;
 
-    fn on_drop(self) -> Value {
+    fn drop_outcome(self) -> Value {
         ("dropped", self.0)
     }
 }
@@ -78,7 +78,7 @@ fn a_receiver_is_dropped_after_any_poll() {
             let value = ("sent", Arc::clone(&count));
             let sending = thread::spawn(move || sender.send(value));
             drop(poll_at_most(polls, poll_fn(|context| receiver.poll_take(context))));
-            let slot = Arc::downgrade(&receiver);
+            let slot = receiver.slot();
             drop(receiver);
             sending.join().unwrap();
             assert_eq!((Arc::strong_count(&count), slot.strong_count()), (1, 0), "something was not dropped");

@@ -15,10 +15,10 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
-use crate::accepted::{Flushed, Taken};
-use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, Waited, permits};
+use crate::accepted::{Flushed, TakenBatch};
+use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, EnqueueState, permits};
 use crate::completion::{Completer, PendingRecord};
-use crate::gathering::{Gathering, PartitionId};
+use crate::gathering::{Gathering, PartitionIndex};
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::Permits;
 use crate::topics::TopicCache;
@@ -34,8 +34,8 @@ fn to() -> TopicPartition {
 
 /// A batch in flight.
 enum InFlight {
-    Batch(Sender<Taken>, SealedBatch),
-    Messages(PartitionId, Completer, SealedBatch, usize),
+    Batch(Sender<TakenBatch>, SealedBatch),
+    Messages(PartitionIndex, Completer, SealedBatch, usize),
 }
 
 /// The driver. It completes batches in order, the oldest first.
@@ -106,7 +106,7 @@ impl Driver {
                     let (batch, _) = taken.expect("it was accepted with a batch");
                     self.in_flight.push_back(InFlight::Batch(sender, batch));
                 }
-                Command::SendGathered(gathered) => {
+                Command::SendMessages(gathered) => {
                     assert!(!self.is_closing, "a message was accepted after the close");
                     let (size, batch) = (gathered.batch.size(), gathered.batch.seal().unwrap());
                     self.in_flight.push_back(InFlight::Messages(gathered.partition, gathered.completer, batch, size));
@@ -145,7 +145,7 @@ impl Driver {
                 sender.send(delivery(batch));
             }
             Some(InFlight::Messages(partition, completer, batch, bytes)) => {
-                self.queue.completed(partition, Permits { records: batch.record_count(), bytes });
+                self.queue.on_completed(partition, Permits { records: batch.record_count(), bytes });
                 completer.complete(delivery(batch));
             }
             None => {}
@@ -179,14 +179,15 @@ impl Handle {
 
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut waited, options) = (Waited { known: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
+        let (mut state, options) =
+            (EnqueueState { partition_count: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
         loop {
-            match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
+            match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut state, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
                 EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
                 EnqueueOutcome::NoMemory => {
-                    drop(waited.held.take());
-                    waited.held = Some(self.0.acquire(MESSAGE).await?);
+                    drop(state.held.take());
+                    state.held = Some(self.0.acquire(MESSAGE).await?);
                 }
             }
         }

@@ -7,9 +7,8 @@ use shuttle::thread;
 
 use super::task::{block_on, poll_at_most, poll_with_panicking_waker};
 use super::{any_of, explore};
-use crate::oneshot::{lock, wake};
-use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
-use crate::sync::Mutex;
+use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
+use crate::sync::{Mutex, lock, wake};
 
 const LIMIT: Permits = Permits { records: 3, bytes: 30 };
 /// More than the limit, which one may have alone.
@@ -45,9 +44,9 @@ impl Shared {
 
     /// Acquires permits, and checks that they do not exceed the limit.
     fn acquire(&self, permits: Permits) -> impl Future<Output = Result<(), Closed>> + Unpin + '_ {
-        let mut acquiring = Acquiring::new(&self.0);
+        let mut acquisition = Acquisition::new(&self.0);
         poll_fn(move |context| {
-            let acquired = acquiring.poll(permits, context.waker(), |state| state.is_closed.then_some(Closed));
+            let acquired = acquisition.poll(permits, context.waker(), |state| state.is_closed.then_some(Closed));
             acquired.map_ok(|mut state| {
                 state.held += permits;
                 state.holders += 1;

@@ -11,9 +11,9 @@ use shuttle::thread;
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
-use crate::oneshot::lock;
-use crate::sync::Mutex;
-use crate::topics::{Lookup, TopicCache};
+use crate::lookup::Lookup;
+use crate::sync::{Mutex, lock};
+use crate::topics::TopicCache;
 
 /// The error of a lookup.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +73,7 @@ impl Lookup for Client {
         }
     }
 
-    fn reason(&self, _: &str, _: Gone) -> SendErrorReason {
+    fn send_error_reason(&self, _: &str, _: Gone) -> SendErrorReason {
         SendErrorReason::Closed
     }
 }

@@ -19,12 +19,12 @@ impl Subject {
         Self { gathering, now: Instant::now(), count: NonZeroU32::new(4).unwrap(), pending: Vec::new() }
     }
 
-    fn route(&mut self, to: Destination<'_>, key: Option<&[u8]>, sticky: i32) -> Option<PartitionId> {
+    fn route(&mut self, to: Destination<'_>, key: Option<&[u8]>, sticky: i32) -> Option<PartitionIndex> {
         self.gathering.route(to, key, || Some(self.count), |_| sticky)
     }
 
     /// Appends to a partition. Returns the full batch that was taken before, and whether the driver has to know.
-    fn append(&mut self, partition: i32, value: &str) -> (Option<Box<Gathered>>, bool) {
+    fn append(&mut self, partition: i32, value: &str) -> (Option<Box<MessageBatch>>, bool) {
         let mut full = None;
         loop {
             let id = self.route(("t", partition).into(), None, 0).unwrap();
@@ -39,8 +39,8 @@ impl Subject {
         }
     }
 
-    fn due(&mut self) -> Vec<Gathered> {
-        std::iter::from_fn(|| self.gathering.take_due(self.now)).collect()
+    fn due(&mut self) -> Vec<MessageBatch> {
+        std::iter::from_fn(|| self.gathering.take_ready(self.now)).collect()
     }
 
     fn advance(&mut self, millis: u64) {
@@ -52,12 +52,12 @@ impl Subject {
     }
 }
 
-fn values(gathered: &Gathered) -> Vec<String> {
+fn values(gathered: &MessageBatch) -> Vec<String> {
     let values = gathered.batch.records().map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap());
     values.collect()
 }
 
-fn all_values(gathered: &[Gathered]) -> Vec<(i32, Vec<String>)> {
+fn all_values(gathered: &[MessageBatch]) -> Vec<(i32, Vec<String>)> {
     gathered.iter().map(|gathered| (gathered.to.partition, values(gathered))).collect()
 }
 
@@ -87,7 +87,7 @@ fn records_gather_while_batches_are_in_flight() {
     assert!(!subject.append(0, "d").1);
     assert!(subject.due().is_empty());
     assert_eq!(subject.until_deadline(), Some(MAX_HOLD));
-    subject.gathering.completed(in_flight[0].partition);
+    subject.gathering.on_completed(in_flight[0].partition);
     let third = subject.due();
     assert_eq!(all_values(&third), [of(0, &["c", "d"])]);
     assert_eq!(subject.until_deadline(), None);
@@ -184,7 +184,7 @@ fn unused_partitions_are_removed_and_their_places_used_again() {
         subject.append(round % 4, "a");
         let [gathered] = &subject.due()[..] else { panic!("one batch") };
         assert!(!subject.gathering.is_empty());
-        subject.gathering.completed(gathered.partition);
+        subject.gathering.on_completed(gathered.partition);
         assert!(subject.gathering.is_empty());
     }
     assert_eq!(subject.gathering.partitions.len(), 1);
@@ -230,8 +230,8 @@ proptest! {
     ) {
         let mut subject = Subject::new(Duration::from_millis(linger), max_in_flight);
         let (mut appended, mut taken) = (vec![Vec::new(); 3], vec![Vec::new(); 3]);
-        let mut in_flight: Vec<PartitionId> = Vec::new();
-        let mut take = |all: Vec<Gathered>, in_flight: &mut Vec<PartitionId>| {
+        let mut in_flight: Vec<PartitionIndex> = Vec::new();
+        let mut take = |all: Vec<MessageBatch>, in_flight: &mut Vec<PartitionIndex>| {
             for gathered in all {
                 assert!(!gathered.batch.is_empty());
                 taken[gathered.to.partition as usize].extend(values(&gathered));
@@ -254,7 +254,7 @@ proptest! {
                 }
                 Operation::Complete(index) if !in_flight.is_empty() => {
                     let partition = in_flight.swap_remove(index.index(in_flight.len()));
-                    subject.gathering.completed(partition);
+                    subject.gathering.on_completed(partition);
                 }
                 Operation::Complete(_) => {}
                 Operation::SendBatch(partition) => {
@@ -275,7 +275,7 @@ proptest! {
         }
         prop_assert!(subject.gathering.take_all().is_empty(), "a deadline was missing");
         prop_assert_eq!(taken, appended);
-        in_flight.into_iter().for_each(|partition| subject.gathering.completed(partition));
+        in_flight.into_iter().for_each(|partition| subject.gathering.on_completed(partition));
         prop_assert!(subject.gathering.is_empty());
     }
 }

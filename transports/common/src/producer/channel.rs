@@ -19,20 +19,20 @@ use crate::command_queue::Acceptance;
 pub(crate) struct ProducerChannel<'a> {
     producer: &'a Inner,
     topic: &'a str,
-    queue: Arc<OutcomeQueue>,
-    /// Outcomes to be returned, from the queue.
-    taken: VecDeque<(u64, BatchOutcome)>,
+    outcomes: Arc<OutcomeQueue>,
+    /// Outcomes that were taken from `outcomes`, to be returned.
+    to_return: VecDeque<(u64, BatchOutcome)>,
     /// Batches that were refused, to be returned.
     refused: VecDeque<(u64, Box<SendError>)>,
     /// The next batch, while its partition is being looked up.
-    checking: Option<Checking<'a>>,
+    checking: Option<PendingCheck<'a>>,
     /// Batches that wait for memory.
     sealed: VecDeque<SealedChannelBatch>,
     acceptance: Acceptance<'a>,
-    known: Known,
+    partition_count: PartitionCount,
 }
 
-struct Checking<'a> {
+struct PendingCheck<'a> {
     id: u64,
     result: Pin<Box<dyn Future<Output = Result<SealedBatch, SendError>> + Send + 'a>>,
     partition: i32,
@@ -40,7 +40,7 @@ struct Checking<'a> {
 
 /// The number of partitions that the topic had at a [generation](crate::topics::TopicCache::generation) of the cache.
 #[derive(Clone, Copy, Default)]
-struct Known {
+struct PartitionCount {
     generation: Option<u64>,
     partitions: u32,
 }
@@ -50,13 +50,13 @@ impl<'a> ProducerChannel<'a> {
         Self {
             producer,
             topic,
-            queue: OutcomeQueue::new(topic),
-            taken: VecDeque::new(),
+            outcomes: OutcomeQueue::new(topic),
+            to_return: VecDeque::new(),
             refused: VecDeque::new(),
             checking: None,
             sealed: VecDeque::new(),
             acceptance: Acceptance::new(&producer.queue),
-            known: Known::default(),
+            partition_count: PartitionCount::default(),
         }
     }
 
@@ -64,33 +64,36 @@ impl<'a> ProducerChannel<'a> {
     fn knows(&mut self, partition: i32) -> bool {
         let topics = &self.producer.queue.topics;
         let generation = Some(topics.generation());
-        if self.known.generation != generation {
-            self.known = Known { generation, partitions: topics.remembered(self.topic).map_or(0, NonZeroU32::get) };
+        if self.partition_count.generation != generation {
+            self.partition_count = PartitionCount {
+                generation,
+                partitions: topics.partition_count(self.topic).map_or(0, NonZeroU32::get),
+            };
         }
-        u32::try_from(partition).is_ok_and(|partition| partition < self.known.partitions)
+        u32::try_from(partition).is_ok_and(|partition| partition < self.partition_count.partitions)
     }
 
-    fn with_ticket(&self, id: u64, partition: i32, batch: SealedBatch) -> SealedChannelBatch {
-        SealedChannelBatch::new(&self.queue, id, partition, batch)
+    fn to_channel_batch(&self, id: u64, partition: i32, batch: SealedBatch) -> SealedChannelBatch {
+        SealedChannelBatch::new(&self.outcomes, id, partition, batch)
     }
 
-    /// Checks and seals batches from the queue, until `limit` of them wait for memory.
-    fn poll_seal(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+    /// Checks and seals batches from the front, until `limit` of them wait for memory.
+    fn poll_seal(&mut self, batches: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
         while self.sealed.len() < limit {
             if let Some(checking) = &mut self.checking {
                 let result = ready!(checking.result.as_mut().poll(context));
-                let Checking { id, partition, .. } = *checking;
+                let PendingCheck { id, partition, .. } = *checking;
                 self.checking = None;
                 match result {
-                    Ok(batch) => self.sealed.push_back(self.with_ticket(id, partition, batch)),
+                    Ok(batch) => self.sealed.push_back(self.to_channel_batch(id, partition, batch)),
                     Err(error) => self.refused.push_back((id, Box::new(error))),
                 }
                 continue;
             }
-            let Some(ChannelBatch { id, partition, batch }) = queue.pop_front() else { break };
+            let Some(ChannelBatch { id, partition, batch }) = batches.pop_front() else { break };
             if self.knows(partition) {
                 match self.producer.seal(batch, partition) {
-                    Ok(batch) => self.sealed.push_back(self.with_ticket(id, partition, batch)),
+                    Ok(batch) => self.sealed.push_back(self.to_channel_batch(id, partition, batch)),
                     Err(refused) => self.refuse(id, partition, refused.0, refused.1),
                 }
             } else {
@@ -99,7 +102,7 @@ impl<'a> ProducerChannel<'a> {
                     let sealed = producer.check_and_seal(batch, &to).await;
                     sealed.map_err(|(reason, batch)| SendError::new(to, reason, batch))
                 });
-                self.checking = Some(Checking { id, result, partition });
+                self.checking = Some(PendingCheck { id, result, partition });
             }
         }
         Poll::Ready(())
@@ -112,8 +115,8 @@ impl<'a> ProducerChannel<'a> {
 }
 
 impl BatchChannel for ProducerChannel<'_> {
-    fn poll_send(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
-        let is_checking = self.poll_seal(queue, limit, context).is_pending();
+    fn poll_send(&mut self, batches: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+        let is_checking = self.poll_seal(batches, limit, context).is_pending();
         let accepted = ready!(self.acceptance.poll(&mut self.sealed, limit, self.topic, context));
         if let Err(reason) = accepted {
             // The producer is closed or has stopped, and so it is for the batches after this one.
@@ -140,10 +143,10 @@ impl BatchChannel for ProducerChannel<'_> {
         if let Some((id, error)) = self.refused.pop_front() {
             return Poll::Ready((id, Err(ChannelError::Send(error))));
         }
-        if self.taken.is_empty() {
-            ready!(self.queue.poll_take(&mut self.taken, context));
+        if self.to_return.is_empty() {
+            ready!(self.outcomes.poll_take(&mut self.to_return, context));
         }
-        match self.taken.pop_front() {
+        match self.to_return.pop_front() {
             Some((id, outcome)) => Poll::Ready((id, outcome.map_err(|error| ChannelError::Delivery(Box::new(error))))),
             None => Poll::Pending,
         }
@@ -152,6 +155,6 @@ impl BatchChannel for ProducerChannel<'_> {
 
 impl Drop for ProducerChannel<'_> {
     fn drop(&mut self) {
-        self.queue.close();
+        self.outcomes.close();
     }
 }

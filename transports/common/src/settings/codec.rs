@@ -48,7 +48,7 @@ pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>
 fn without_input(error: &ParseCompressionError) -> String {
     match error {
         ParseCompressionError::NotCompiled { codec, feature, .. } => {
-            format!("{codec} is not compiled in: switch on the cargo feature `{feature}`, or use another codec")
+            format!("{codec} is not compiled in: enable the Cargo feature `{feature}`, or use another codec")
         }
         ParseCompressionError::NoLevels { codec, .. } => format!("{codec} has no levels here: leave this setting out"),
         ParseCompressionError::LevelOutOfRange { reason, .. } => reason.to_string(),

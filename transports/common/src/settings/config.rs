@@ -190,7 +190,10 @@ fn reconcile(set: &ProducerConfig, config: &mut machine::MachineConfig) -> Resul
             return conflict(IDEMPOTENCE, MAX_IN_FLIGHT, set, remedy);
         }
         let most = config.max_in_flight_requests_per_connection;
-        log::warn!("{MAX_IN_FLIGHT}={most} is over 5, so {IDEMPOTENCE} is off: a retry may write a batch twice");
+        log::warn!(
+            "{MAX_IN_FLIGHT}={most} is over 5, so {IDEMPOTENCE} is off: a retry may write a batch twice; set {MAX_IN_FLIGHT} to \
+             5 or less to keep it, or set {IDEMPOTENCE}=false"
+        );
         config.enable_idempotence = false;
     }
     if config.delivery_timeout < config.request_timeout {
@@ -203,7 +206,10 @@ fn reconcile(set: &ProducerConfig, config: &mut machine::MachineConfig) -> Resul
                 remedy: "a batch needs the time of one request at least: raise the former, or lower the latter".into(),
             });
         }
-        log::warn!("{DELIVERY_TIMEOUT} is raised to {request}, which is {REQUEST_TIMEOUT}");
+        log::warn!(
+            "{DELIVERY_TIMEOUT} is not set, and its default ({delivery}) is below {REQUEST_TIMEOUT} ({request}): {request} is \
+             used; set it to choose another value"
+        );
         config.delivery_timeout = config.request_timeout;
     }
     Ok(())

@@ -231,8 +231,9 @@ settings! {
         "Retries are not counted: `delivery.timeout.ms` bounds them";
     linger(Duration): Duration = Millis::new(0, LONG), "linger.ms" | "queue.buffering.max.ms", Value("0"),
         "How long single messages ([`send`](crate::Producer::send)) wait for others, from the first one of a batch on. With \
-         `0`, only for earlier batches of the partition, so that batches grow with the load. (Java's client has 5 since \
-         4.0, KIP-1030.) Batches of [`send_batch`](crate::Producer::send_batch) are sent immediately";
+         `0`, only while as many batches of the partition are in flight as may be, and for at most 100 ms: batches grow with \
+         the load. (Java's client has 5 since 4.0, KIP-1030.) Batches of [`send_batch`](crate::Producer::send_batch) are sent \
+         immediately";
     retry_backoff(Duration): Duration = BACKOFF, "retry.backoff.ms", Value("100"), "Wait before the first retry; doubles with each";
     retry_backoff_max(Duration): Duration = BACKOFF, "retry.backoff.max.ms", Value("1000"), "Longest wait before a retry";
     reconnect_backoff(Duration): Duration = BACKOFF, "reconnect.backoff.ms", Value("50"),
