@@ -21,7 +21,7 @@ impl Broker {
         for (position, topic) in body.topics.into_iter().enumerate() {
             let refused = match call.fault {
                 Some(FaultKind::Refuse { code, all }) if *all || position == 0 => Some(*code),
-                Some(FaultKind::DoAndRefuse { code }) if position == 0 => Some(*code),
+                Some(FaultKind::ExecuteAndRefuse { code }) if position == 0 => Some(*code),
                 _ => None,
             };
             let name = cluster.name(&TopicRef::Name(topic.topic.clone()));
@@ -43,7 +43,7 @@ impl Broker {
             });
             topics.push(OffsetForLeaderTopicResult { partitions: each.collect(), topic: topic.topic });
         }
-        if call.fault == Some(&FaultKind::Omit) && !topics.is_empty() {
+        if call.fault == Some(&FaultKind::OmitFirst) && !topics.is_empty() {
             topics.remove(0);
         }
         let response = OffsetForLeaderEpochResponse { throttle_time_ms: self.throttle.take().unwrap_or(0), topics };

@@ -1,7 +1,7 @@
 //! A runtime of one thread over async-io, whose futures are not `Send`.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use async_io::{Async, block_on};
