@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use kafka_batch::machine::{BatchId, CloseMode, Event, MachineConfig, TopicLookupError, Versions};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{
-    Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Timestamp, TopicPartition,
-};
+use kafka_batch::{Compression, Delivery, DeliveryError, Fate, KafkaBatch, Magic, Timestamp, TopicPartition};
 use kafka_batch_witnesses::rdkafka;
 use kafka_batch_witnesses::rdkafka::config::ClientConfig;
 use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer as _};

@@ -336,6 +336,12 @@ macro_rules! impl_contents {
                 self.contents.stats.count as usize
             }
 
+            /// Returns the largest timestamp of its records, if any has one.
+            #[must_use]
+            pub fn latest_timestamp(&self) -> Option<Timestamp> {
+                self.contents.stats.timestamps.latest()
+            }
+
             /// Returns the size in bytes before compression, header included.
             #[must_use]
             pub const fn uncompressed_size(&self) -> usize {

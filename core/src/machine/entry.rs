@@ -11,7 +11,7 @@ use super::unfinished::UnfinishedIndex;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 
 /// The id of an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,6 +178,14 @@ impl Payload {
             Self::Stamped(batch, _) => batch.record_count(),
             Self::Open(batch) => batch.record_count(),
             Self::Gone => 0,
+        }
+    }
+
+    /// Returns the largest timestamp of its records, if it is stamped.
+    pub(super) fn latest_timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Self::Stamped(batch, _) => batch.latest_timestamp(),
+            Self::Sealed(_) | Self::Open(_) | Self::Gone => None,
         }
     }
 

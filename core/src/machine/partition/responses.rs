@@ -12,6 +12,7 @@ use crate::machine::identity::Identity;
 use crate::machine::node::Node;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
+use crate::time::Timestamp;
 
 /// The result of one batch of a Produce request.
 #[derive(Clone, Copy)]
@@ -134,7 +135,17 @@ impl Partition {
             }
             context.effect(Effect::Confirmed(identity));
         }
-        self.deliver(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
+        let mut log_position = response.map_or(LogPosition::UNKNOWN, |response| response.log_position());
+        // A broker that already has the batch returns its largest timestamp as log append time, also if the topic has none
+        // (seen on Kafka 4.4.0). It would replace the timestamps of all its records.
+        let is_own = |entry: &Entry| {
+            entry.maybe_written
+                && entry.payload.latest_timestamp().map(Timestamp::millis) == Some(log_position.append_time)
+        };
+        if self.queue.get(at).is_some_and(is_own) {
+            log_position.append_time = -1;
+        }
+        self.deliver(at, log_position, context);
     }
 
     /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker

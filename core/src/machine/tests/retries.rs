@@ -291,3 +291,22 @@ fn a_request_without_a_response_is_retried_on_a_new_connection() {
     assert_eq!(world.stamps(), [(7, 0, 0), (7, 0, 0)]);
     assert_eq!(world.fates(), [(0, DONE)]);
 }
+
+/// Kafka responds to a batch that it already has with the batch's largest timestamp as log append time.
+#[test]
+fn a_repeated_batch_keeps_the_timestamps_of_its_records() {
+    let times = [5_000, 7_000, 6_000];
+    for (append_time, expected) in [(7_000, times), (9_000, [9_000; 3])] {
+        let mut world = World::new(|_| {});
+        let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+        batch.extend(times.map(|time| Record::new("x").timestamp(Timestamp::from_millis(time)))).unwrap();
+        let sealed = batch.seal().unwrap();
+        world.responses.push_back(Some(ErrorCode::REQUEST_TIMED_OUT.0));
+        world.append_time = append_time;
+        world.producer.send(sealed, to(0), world.now).unwrap();
+        world.pass(at(5_000));
+        assert_eq!(world.stamps(), [(7, 0, 0); 2], "it was sent twice");
+        let [Event::Delivered { delivery, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+        assert_eq!(delivery.records().map(|record| record.timestamp.millis()).collect::<Vec<_>>(), expected);
+    }
+}
