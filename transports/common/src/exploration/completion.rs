@@ -22,8 +22,8 @@ fn batch<const RECORDS: usize>() -> (Completer, [PendingRecord; RECORDS], Stampe
     let mut batch = KafkaBatch::new(0);
     let completer = Completer::new(to());
     let pending = [(); RECORDS].map(|()| {
-        let metadata = batch.append(Record::new("x")).unwrap().appended().unwrap();
-        completer.pending(metadata.position, metadata.timestamp).unwrap()
+        let appended = batch.append(Record::new("x")).unwrap().appended().unwrap();
+        completer.pending(appended.offset as usize, appended.timestamp).unwrap()
     });
     (completer, pending, batch.seal().unwrap().without_producer_id())
 }
