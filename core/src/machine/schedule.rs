@@ -59,6 +59,7 @@ struct Link {
 #[derive(Debug, Default)]
 struct Lists {
     examination: List,
+    backoff: List,
     leader: List,
     metadata: List,
     identity: List,
@@ -82,8 +83,9 @@ struct Turns {
 impl Lists {
     fn of(&mut self, wait: Wait) -> Option<&mut List> {
         match wait {
-            Wait::Batch | Wait::OwnEvent | Wait::Backoff => None,
+            Wait::Batch | Wait::OwnEvent => None,
             Wait::Examination => Some(&mut self.examination),
+            Wait::Backoff => Some(&mut self.backoff),
             Wait::Condition(condition) => Some(self.condition(condition)),
             Wait::Turn(node) => Some(&mut self.turns.entry(node).or_default().list),
         }
@@ -164,6 +166,15 @@ impl Schedule {
         }
     }
 
+    /// Marks the partitions to be examined that wait for the end of a backoff: which batch is the next one, and so whose backoff
+    /// counts, depends on the leader.
+    pub(super) fn wake_backoffs(&mut self) {
+        // Each is examined once, also if it has to wait again.
+        while let Some(index) = self.lists.backoff.first {
+            self.set(index, Wait::Examination);
+        }
+    }
+
     /// Marks the partitions to be examined that wait for their turn at a node and match the predicate.
     pub(super) fn wake_turns(&mut self, mut predicate: impl FnMut(PartitionIndex, Node) -> bool) {
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
@@ -226,7 +237,8 @@ impl Schedule {
         let mut listed = 0;
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
         let conditions = [Condition::Leader, Condition::Metadata, Condition::Identity].map(Wait::Condition);
-        let waits = [Wait::Examination].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
+        let waits =
+            [Wait::Examination, Wait::Backoff].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {
             let mut next = self.lists.of(wait).and_then(|list| list.first);
             while let Some(index) = next {
@@ -235,7 +247,7 @@ impl Schedule {
                 listed += 1;
             }
         }
-        let unlisted = |link: &&Link| matches!(link.wait, Wait::Batch | Wait::OwnEvent | Wait::Backoff);
+        let unlisted = |link: &&Link| matches!(link.wait, Wait::Batch | Wait::OwnEvent);
         let unlisted = self.links.iter().filter(unlisted).count();
         debug_assert_eq!(listed + unlisted, self.links.len(), "a partition is in no list");
     }

@@ -310,3 +310,18 @@ fn a_repeated_batch_keeps_the_timestamps_of_its_records() {
         assert_eq!(delivery.records().map(|record| record.timestamp.millis()).collect::<Vec<_>>(), expected);
     }
 }
+
+/// The next batch of a partition depends on its leader: a batch that the old one refused as out of order is sent to the new one.
+#[test]
+fn a_new_leader_ends_the_backoff_of_a_later_batch() {
+    let mut world = disconnected_after_the_first(&["a", "b"]);
+    world.responses.extend([Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0), None]);
+    world.pass(at(29_000));
+    assert_eq!(world.stamps()[3..], [(7, 0, 1), (7, 0, 2)]);
+    world.leader = 2;
+    world.pass(at(30_200)); // 30 s after b was sent: its time is over, and metadata names the new leader
+    assert_eq!(world.stamps()[5..], [(7, 0, 1)], "b waits for its backoff, a does not");
+    assert_eq!(world.connects.last().unwrap().1, 9002);
+    world.pass(at(31_000));
+    assert_eq!(world.stamps()[6..], [(7, 0, 2)]);
+}

@@ -156,11 +156,12 @@ impl Machine {
     }
 
     /// Marks the partitions to be examined that any metadata may unblock, or that wait for their turn at a node which
-    /// does not lead them any more.
+    /// does not lead them any more. One in backoff may have an earlier batch that is not sent to the old leader only.
     fn leaders_changed(&mut self) {
         for condition in [Condition::Leader, Condition::Metadata, Condition::Identity] {
             self.accumulator.schedule.wake(condition);
         }
+        self.accumulator.schedule.wake_backoffs();
         let Self { accumulator, cluster, .. } = self;
         accumulator.leaders_changed(|topic, partition| cluster.leader(topic, partition));
     }
