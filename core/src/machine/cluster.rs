@@ -239,6 +239,11 @@ impl Cluster {
         self.revision
     }
 
+    /// Returns `true` if the address of this broker is known.
+    pub(super) fn has_broker(&self, id: i32) -> bool {
+        self.brokers.contains_key(&id)
+    }
+
     /// Returns the leader of the partition, if it is known.
     pub(super) fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
         let leader = self.topics.get(topic)?.partitions.get(&partition)?.leader?;

@@ -126,3 +126,17 @@ fn a_cut_link_stays_cut() {
 fn a_partition_keeps_an_accepted_epoch_although_one_of_another_id_is_rejected() {
     holds(2_000_254_764);
 }
+
+/// The machine was wrong: the next batch of a partition depends on its leader, and a new leader did not end the wait for the
+/// backoff of a later batch.
+#[test]
+fn a_new_leader_ends_the_backoff_of_a_later_batch() {
+    holds(1_001_699);
+}
+
+/// The machine was wrong: a Produce response had the address of a new leader (KIP-951), which led another partition, too. That one
+/// waited for the next metadata.
+#[test]
+fn the_address_of_a_leader_ends_the_wait_of_all_its_partitions() {
+    holds(5_000_020_347);
+}

@@ -11,6 +11,7 @@ use crate::machine::entry::EntryId;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::partition::{ProduceResult, ReceivedResponse};
+use crate::machine::schedule::Condition;
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
@@ -196,9 +197,14 @@ impl Machine {
         let partition = self.accumulator.partition(index);
         let (topic, number) = (partition.topic(), partition.number());
         let hint = response.current_leader;
+        let is_known = hint.is_some_and(|leader| self.cluster.has_broker(leader.leader_id));
         let followed = hint.is_some_and(|leader| self.cluster.hint(topic, number, leader, endpoints));
         if !followed {
             self.cluster.forget_leader(topic, number, broker, Some(response.error_code));
+        }
+        if !is_known {
+            // The address of that broker may be what other partitions waited for, which it leads, too.
+            self.accumulator.schedule.wake(Condition::Leader);
         }
     }
 }
