@@ -1,7 +1,7 @@
 //! Records as Python objects: the metadata of one that was appended, and one that is read back.
 
-use kafka_batch_core::{AppendedRecord, KafkaBatch};
 use kafka_batch_core::decode::RecordView;
+use kafka_batch_core::{AppendedRecord, KafkaBatch};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
