@@ -49,8 +49,8 @@ impl Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if let (Some(batch), Some(pool)) = (self.batch.take(), &self.pool) {
-            batch.into_buffer().into_iter().for_each(|buffer| pool.put(buffer));
+        if let (Some(DeliveredBatch::Open(batch)), Some(pool)) = (self.batch.take(), &self.pool) {
+            pool.put(batch.into_buffer());
         }
     }
 }
@@ -195,6 +195,8 @@ impl Delivery {
 
     /// Sets the pool that gets the memory of the batch when the delivery is dropped: that of a producer, which makes other
     /// batches of it. A batch that is taken out ([`into_batch`](Self::into_batch)), or whose bytes are shared, keeps its memory.
+    /// That of a compressed batch is freed: it is smaller than what another batch needs before compression, for which
+    /// [`seal_with_pool`](crate::KafkaBatch::seal_with_pool) keeps memory.
     #[must_use]
     pub fn with_buffer_pool(mut self, pool: Arc<dyn BufferPool>) -> Self {
         self.batch.pool = Some(pool);

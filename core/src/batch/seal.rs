@@ -3,12 +3,12 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use bytes::Bytes;
 
 use super::encode::{legacy, v2};
-use super::{BatchOptions, KafkaBatch, RecordStats};
+use super::{BatchOptions, BufferPool, KafkaBatch, RecordStats};
 use crate::compression::{Codec, CompressError, Compression};
 use crate::counted::Counted;
 use crate::magic::Magic;
@@ -199,6 +199,23 @@ impl KafkaBatch {
         let limit = self.options.max_message_bytes;
         match self.try_seal(limit) {
             Ok((wire, codec)) => Ok(self.sealed_as(wire, codec)),
+            Err(reason) => Err(SealError { reason, batch: Box::new(self) }),
+        }
+    }
+
+    /// As [`seal`](Self::seal). If compression makes the batch smaller, its own memory is not needed any more, and goes to
+    /// the pool. For authors of transports.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_with_pool(mut self, pool: &dyn BufferPool) -> Result<SealedBatch, SealError> {
+        match self.try_seal(self.options.max_message_bytes) {
+            Ok((wire, codec)) => {
+                if wire.is_some() {
+                    pool.put(mem::take(&mut self.buffer));
+                }
+                Ok(self.sealed_as(wire, codec))
+            }
             Err(reason) => Err(SealError { reason, batch: Box::new(self) }),
         }
     }
@@ -436,5 +453,39 @@ impl Contents {
         };
         let Self { options, now, magic, stats, .. } = self;
         KafkaBatch { buffer, stats, ..KafkaBatch::empty(options, magic, now) }
+    }
+}
+
+#[cfg(all(test, feature = "lz4"))]
+mod tests {
+    use std::sync::Mutex;
+    use std::vec;
+
+    use super::*;
+    use crate::Record;
+
+    #[derive(Default)]
+    struct Pool(Mutex<Vec<usize>>);
+
+    impl BufferPool for Pool {
+        fn put(&self, buffer: Vec<u8>) {
+            self.0.lock().unwrap().push(buffer.capacity());
+        }
+    }
+
+    #[test]
+    fn the_pool_gets_the_memory_of_a_batch_that_compression_makes_smaller() {
+        for (value, is_smaller) in [("a".repeat(4_000), true), ("a".into(), false)] {
+            let options = BatchOptions::default().compression(Compression::Lz4);
+            let mut batch = options.build_with_buffer(Timestamp::from_millis(0), Vec::with_capacity(10_000)).unwrap();
+            batch.extend([Record::new(&value)]).unwrap();
+            let pool = Pool::default();
+            let sealed = batch.clone().seal_with_pool(&pool).unwrap();
+            assert_eq!(sealed.wire, batch.clone().seal().unwrap().wire);
+            assert_eq!(pool.0.lock().unwrap().len(), usize::from(is_smaller));
+            let pool = Pool::default();
+            batch.seal_with_pool(&pool).unwrap();
+            assert_eq!(*pool.0.lock().unwrap(), if is_smaller { vec![10_000] } else { vec![] });
+        }
     }
 }

@@ -232,7 +232,7 @@ impl Driver {
         let MessageBatch { partition, to, batch, mut completer } = gathered;
         completer.share_wakers();
         let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
-        match batch.seal() {
+        match batch.seal_with_pool(&*self.queue.buffers()) {
             Ok(sealed) => {
                 // Memory was acquired for the batch before compression.
                 let surplus = permits.bytes.saturating_sub(sealed.size());

@@ -252,7 +252,7 @@ impl Inner {
             return Err(Box::new((reason, batch)));
         }
         let sealed = batch
-            .seal()
+            .seal_with_pool(&*self.queue.buffers())
             .map_err(|SealError { reason, batch, .. }| Box::new((SendErrorReason::Seal(reason), *batch)))?;
         let (size, limit) = (sealed.size(), self.buffer_memory);
         if size > limit {
