@@ -26,7 +26,7 @@ pub struct Delivery {
     batch: Pooled,
 }
 
-/// The batch of a delivery. Its memory goes to the pool when it is dropped, unless somebody shares it.
+/// The batch of a delivery. Its memory goes to the pool when it is dropped, unless it is compressed.
 struct Pooled {
     /// `None` once it was taken out.
     batch: Option<DeliveredBatch>,

@@ -11,7 +11,7 @@
 //! | write the bytes of a batch without a producer, such as a log segment for a test | [`SealedBatch::stamp`] | [`Stamp`], [`StampedBatch`], [`StampError`] |
 //! | limit a batch by its estimated size after compression | [`SizePolicy::Estimated`] | [`CompressionRatio`] |
 //! | fill a batch exactly as aiokafka does | [`BatchOptions::boundary`] | [`Boundary`] |
-//! | use the memory of delivered batches again, in a transport | [`Delivery::with_buffer_pool`](crate::Delivery::with_buffer_pool) | [`BufferPool`] |
+//! | use the memory of earlier batches again, in a transport | [`KafkaBatch::seal_with_pool`], [`Delivery::with_buffer_pool`](crate::Delivery::with_buffer_pool) | [`BufferPool`] |
 //! | handle settings that contradict each other | [`BatchOptions::build`] | [`OptionsError`] |
 //!
 //! # Examples

@@ -1,4 +1,4 @@
-//! The memory of delivered batches, for new ones.
+//! The memory of delivered batches, and of those that were compressed, for new ones.
 
 use std::mem;
 
@@ -18,7 +18,7 @@ const SMALLEST: usize = 1 << 10;
 /// After this many returned buffers, those that were not needed since the last time are freed.
 const PERIOD: u32 = 256;
 
-/// Buffers of delivered batches that are not in use. The last one returned is the first one taken, because it is most
+/// Buffers of earlier batches that are not in use. The last one returned is the first one taken, because it is most
 /// likely in the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Buffers {

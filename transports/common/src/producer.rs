@@ -111,7 +111,7 @@ impl Producer {
     }
 
     /// Creates an empty batch with the settings of this producer, at the current time. It uses the memory of an earlier batch
-    /// whose [`Delivery`] was dropped, if there is some. At most 4 MiB, or a quarter of `buffer.memory`, are kept for this.
+    /// that was compressed, or whose [`Delivery`] was dropped, if there is some. At most 4 MiB, or a quarter of `buffer.memory`, are kept for this.
     #[must_use]
     pub fn batch(&self) -> KafkaBatch {
         self.inner.queue.new_batch(&self.inner.batch_options)
