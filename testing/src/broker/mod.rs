@@ -19,6 +19,7 @@ mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offsets;
 mod produce;
 pub(crate) mod release;
 mod requested;

@@ -1,16 +1,17 @@
 //! Groups: their committed offsets, those of open transactions, and the members that a test has given them. (The brokers do not
 //! form groups: there is no JoinGroup.)
 
+mod members;
+
 use std::collections::BTreeMap;
 
+pub(crate) use self::members::{Committer, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID};
+use self::members::{ConsumerMember, Members};
 use super::Cluster;
 
 const OFFSET_METADATA_TOO_LARGE: i16 = 12;
-pub(crate) const ILLEGAL_GENERATION: i16 = 22;
-pub(crate) const UNKNOWN_MEMBER_ID: i16 = 25;
 const INVALID_PRODUCER_EPOCH: i16 = 47;
 pub(crate) const GROUP_ID_NOT_FOUND: i16 = 69;
-const FENCED_INSTANCE_ID: i16 = 82;
 
 /// `offset.metadata.max.bytes`.
 const MOST_METADATA: usize = 4_096;
@@ -35,22 +36,6 @@ impl CommittedOffset {
         }
         Ok(Self { offset, leader_epoch, metadata })
     }
-}
-
-/// Who commits offsets, as a request says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Committer<'a> {
-    pub(crate) generation: i32,
-    pub(crate) member: &'a str,
-    pub(crate) instance: Option<&'a str>,
-}
-
-/// The members of a group, in a generation.
-#[derive(Clone, Debug, Default)]
-struct Members {
-    generation: i32,
-    /// With the `group.instance.id` of static members.
-    members: BTreeMap<String, Option<String>>,
 }
 
 type Offsets = BTreeMap<(String, i32), CommittedOffset>;
@@ -82,27 +67,23 @@ impl Groups {
     /// Checks who commits: within a transaction (KIP-447), or not. `unknown` is the error code for a generation of a group that
     /// does not exist.
     pub(crate) fn check(&self, group: &str, by: Committer<'_>, in_transaction: bool, unknown: i16) -> Result<(), i16> {
-        let members = self.0.get(group).filter(|group| group.exists).map(|group| &group.members);
-        if by.generation < 0 && members.is_none_or(|members| members.members.is_empty()) {
-            return Ok(()); // a consumer that manages its partitions itself
+        match self.0.get(group).filter(|group| group.exists) {
+            Some(group) => group.members.check(by, in_transaction),
+            None if by.generation < 0 => Ok(()), // a consumer that manages its partitions itself
+            None => Err(unknown),
         }
-        let Some(members) = members else { return Err(unknown) };
-        if by.generation < 0 && by.member.is_empty() && by.instance.is_none() {
-            // Older versions of TxnOffsetCommit cannot name a member.
-            return if in_transaction { Ok(()) } else { Err(UNKNOWN_MEMBER_ID) };
-        }
-        match by.instance {
-            Some(instance) => {
-                let mut all = members.members.iter();
-                let (member, _) = all.find(|(_, of)| of.as_deref() == Some(instance)).ok_or(UNKNOWN_MEMBER_ID)?;
-                if member != by.member {
-                    return Err(FENCED_INSTANCE_ID);
-                }
-            }
-            None if !members.members.contains_key(by.member) => return Err(UNKNOWN_MEMBER_ID),
-            None => {}
-        }
-        if by.generation == members.generation { Ok(()) } else { Err(ILLEGAL_GENERATION) }
+    }
+
+    /// Checks whether a committer, for whom [`check`](Self::check) has succeeded, may commit an offset of this partition.
+    /// `stale` is the error code if it does not own it any more.
+    pub(crate) fn check_partition(
+        &self,
+        group: &str,
+        by: Committer<'_>,
+        partition: &(String, i32),
+        stale: i16,
+    ) -> Result<(), i16> {
+        self.0.get(group).map_or(Ok(()), |group| group.members.check_partition(by, partition, stale))
     }
 
     /// Commits an offset.
@@ -192,7 +173,29 @@ impl Cluster {
         let owned = |(member, instance): (&str, Option<&str>)| (member.to_owned(), instance.map(str::to_owned));
         let members = members.into_iter().map(owned).collect();
         let group = self.groups.0.entry(group.to_owned()).or_default();
-        (group.exists, group.members) = (true, Members { generation, members });
+        (group.exists, group.members) = (true, Members::Classic { generation, members });
+    }
+
+    /// Gives a group this member in this epoch, as the new protocol would (KIP-848), which owns these partitions from then on:
+    /// offsets are then committed only by a member, with its epoch, or with an earlier one for a partition that it has owned
+    /// since then. Members of the classic protocol, if there are any, are removed.
+    pub fn set_consumer_group_member<'a>(
+        &mut self,
+        group: &str,
+        member: &str,
+        epoch: i32,
+        owned: impl IntoIterator<Item = (&'a str, i32)>,
+    ) {
+        let group = self.groups.0.entry(group.to_owned()).or_default();
+        group.exists = true;
+        let mut members = match std::mem::take(&mut group.members) {
+            Members::Consumer(members) => members,
+            Members::Classic { .. } => BTreeMap::new(),
+        };
+        let owned = owned.into_iter().map(|(topic, partition)| (topic.to_owned(), partition));
+        let entry: &mut ConsumerMember = members.entry(member.to_owned()).or_default();
+        entry.advance(epoch, owned);
+        group.members = Members::Consumer(members);
     }
 }
 
@@ -200,41 +203,19 @@ impl Cluster {
 mod tests {
     use super::*;
 
-    fn groups() -> Groups {
-        let members = [("m".to_owned(), None), ("s".to_owned(), Some("i".to_owned()))].into();
-        let group = Group { exists: true, members: Members { generation: 5, members }, ..Group::default() };
-        Groups([("g".to_owned(), group)].into())
-    }
-
-    fn by<'a>(generation: i32, member: &'a str, instance: Option<&'a str>) -> Committer<'a> {
-        Committer { generation, member, instance }
-    }
-
-    #[test]
-    fn members_and_generations_are_checked() {
-        let groups = groups();
-        let check = |by| groups.check("g", by, true, 22);
-        assert_eq!(check(by(5, "m", None)), Ok(()));
-        assert_eq!(check(by(4, "m", None)), Err(22));
-        assert_eq!(check(by(5, "x", None)), Err(25));
-        assert_eq!(check(by(-1, "x", None)), Err(25));
-        assert_eq!(check(by(5, "s", Some("i"))), Ok(()));
-        assert_eq!(check(by(5, "old", Some("i"))), Err(82));
-        assert_eq!(check(by(5, "s", Some("j"))), Err(25));
-        assert_eq!(check(by(-1, "", None)), Ok(()), "with the group's name only nobody is fenced");
-        assert_eq!(groups.check("g", by(-1, "", None), false, 22), Err(25));
+    fn by(generation: i32, member: &str) -> Committer<'_> {
+        Committer { generation, member, instance: None }
     }
 
     #[test]
     fn an_unknown_group_has_no_generation() {
-        let groups = groups();
-        assert_eq!(groups.check("other", by(-1, "", None), true, 22), Ok(()));
-        assert_eq!(groups.check("other", by(3, "m", None), true, 22), Err(22));
-        assert_eq!(groups.check("other", by(3, "m", None), true, 69), Err(69));
-        let mut groups = groups;
+        let mut groups = Groups::default();
+        assert_eq!(groups.check("other", by(-1, ""), true, 22), Ok(()));
+        assert_eq!(groups.check("other", by(3, "m"), true, 22), Err(22));
+        assert_eq!(groups.check("other", by(3, "m"), true, 69), Err(69));
         groups.commit("other", ("t".to_owned(), 0), CommittedOffset::new(1, -1, None).unwrap());
-        assert_eq!(groups.check("other", by(3, "m", None), true, 69), Err(25), "it has no members");
-        assert_eq!(groups.check("other", by(-1, "m", None), true, 69), Ok(()));
+        assert_eq!(groups.check("other", by(3, "m"), true, 69), Err(25), "it has no members");
+        assert_eq!(groups.check("other", by(-1, "m"), true, 69), Ok(()));
     }
 
     #[test]

@@ -124,4 +124,17 @@ impl TestCluster {
     ) {
         self.shared.change(|engine, _| engine.cluster.set_group_members(group, generation, members));
     }
+
+    /// Gives a group this member in this epoch, as the new protocol would (KIP-848), which owns these partitions from then on:
+    /// offsets are then committed only by a member, with its epoch, or with an earlier one for a partition that it has owned
+    /// since then. Members of the classic protocol, if there are any, are removed.
+    pub fn set_consumer_group_member<'a>(
+        &self,
+        group: &str,
+        member: &str,
+        epoch: i32,
+        owned: impl IntoIterator<Item = (&'a str, i32)>,
+    ) {
+        self.shared.change(|engine, _| engine.cluster.set_consumer_group_member(group, member, epoch, owned));
+    }
 }

@@ -9,7 +9,7 @@ use kafka_batch_testing::wire::offset_fetch::{
 use kafka_batch_testing::wire::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
 };
-use kafka_batch_testing::{ApiKey, Fault, FaultKind, Release, TestCluster, TransactionState};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, Release, TestCluster, Topic, TransactionState};
 
 use crate::common::Client;
 use crate::producer::{Producer, find};
@@ -155,6 +155,31 @@ fn members_and_generations_are_checked_from_v3_on() {
     assert_eq!([ask_as(5, 2, "m"), ask_as(5, 3, "x")], [22, 25]);
     assert_eq!(ask_as(5, -1, ""), 0, "with the group's name only nobody is fenced");
     assert_eq!(cluster.transaction("a").unwrap().state, TransactionState::Ongoing);
+}
+
+/// As Kafka 4.4: a member of the new protocol that is late by an epoch may commit offsets of the partitions that it still owns.
+#[test]
+fn late_members_of_the_new_protocol_commit_for_the_partitions_that_they_still_own() {
+    let cluster = TestCluster::builder().topic(Topic::new("t").partitions(2)).start().unwrap();
+    let mut producer = ready(&cluster);
+    assert_eq!(producer.add_group(3, "g"), 0);
+    cluster.set_consumer_group_member("g", "m", 3, [("t", 0), ("t", 1)]);
+    cluster.set_consumer_group_member("g", "m", 4, [("t", 0)]);
+    let mut ask_as = |version, epoch: i32, member: &str| {
+        let mut request = request(&mut producer, 5);
+        let other = TxnOffsetCommitRequestPartition { partition_index: 1, committed_offset: 5, ..Default::default() };
+        request.topics[0].partitions.push(other);
+        (request.generation_id_or_member_epoch, request.member_id) = (epoch, member.into());
+        let response: TxnOffsetCommitResponse = producer.client.ask(ApiKey::TxnOffsetCommit, version, &request);
+        [0, 1].map(|partition: usize| response.topics[0].partitions[partition].error_code)
+    };
+    for (version, stale) in [(3, 22), (5, 22), (6, 113)] {
+        assert_eq!(ask_as(version, 3, "m"), [0, stale], "v{version}");
+        assert_eq!(ask_as(version, 2, "m"), [stale; 2], "v{version}");
+        assert_eq!(ask_as(version, 4, "x"), [25; 2], "v{version}");
+        assert_eq!(ask_as(version, -1, ""), [0; 2], "v{version}");
+    }
+    assert_eq!(ask_as(5, 4, "m"), [0; 2], "the current epoch");
 }
 
 #[test]
