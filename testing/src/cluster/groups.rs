@@ -86,6 +86,11 @@ impl Groups {
         self.0.get(group).map_or(Ok(()), |group| group.members.check_partition(by, partition, stale))
     }
 
+    /// Returns the names of the groups.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Commits an offset.
     pub(crate) fn commit(&mut self, group: &str, partition: (String, i32), offset: CommittedOffset) {
         let group = self.0.entry(group.to_owned()).or_default();
@@ -160,6 +165,12 @@ impl Cluster {
     pub fn committed_offsets(&self, group: &str) -> Vec<((String, i32), CommittedOffset)> {
         let offsets = self.groups.0.get(group).map(|group| group.offsets.clone()).unwrap_or_default();
         offsets.into_iter().collect()
+    }
+
+    /// Returns true if an open transaction has an offset of this partition for a group.
+    #[must_use]
+    pub fn is_offset_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
+        self.groups.is_unstable(group, &(topic.to_owned(), partition))
     }
 
     /// Gives a group these members in this generation, as the classic protocol would: offsets are then committed only by a

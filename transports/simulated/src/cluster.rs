@@ -22,11 +22,11 @@ impl SimulatedCluster {
         Self { state }
     }
 
-    fn read<T>(&self, function: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn read<T>(&self, function: impl FnOnce(&State) -> T) -> T {
         function(&self.state.borrow())
     }
 
-    fn change<T>(&self, function: impl FnOnce(&mut State, Duration) -> T) -> T {
+    pub(crate) fn change<T>(&self, function: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.state.borrow_mut();
         let now = state.now;
         state.network.is_engine_changed = true;
@@ -34,7 +34,7 @@ impl SimulatedCluster {
     }
 
     /// Does this and writes it to the dialogue.
-    fn act<T>(&self, line: fmt::Arguments<'_>, function: impl FnOnce(&mut State, Duration) -> T) -> T {
+    pub(crate) fn act<T>(&self, line: fmt::Arguments<'_>, function: impl FnOnce(&mut State, Duration) -> T) -> T {
         self.change(|state, now| {
             state.say(|| format!("*** the test: {line}"));
             function(state, now)

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use kafka_batch_core::TopicPartition;
 use kafka_batch_testing::simulated::{LinkSettings, Random};
-use kafka_batch_testing::{ApiKey, Fault, FaultKind};
+use kafka_batch_testing::{ApiKey, CoordinatorKind, Fault, FaultKind};
 
 use crate::state::State;
+use crate::transaction_faults;
 
 /// How many faults a seed draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -109,6 +110,32 @@ pub enum FaultAction {
         /// True if it does not respond at all, false if it refuses.
         silently: bool,
     },
+    /// The coordinators of all groups, or of all transactional ids, move to a broker. It knows what the former ones knew.
+    MoveCoordinators {
+        /// What they coordinate.
+        kind: CoordinatorKind,
+        /// The broker. If it is not running then, others are chosen.
+        broker: i32,
+        /// The time until there are coordinators again.
+        without_leader: Duration,
+    },
+    /// A transaction that is open is aborted by its coordinator, as if `transaction.timeout.ms` were over.
+    TimeOutTransaction {
+        /// The position of its transactional id among all that exist then, modulo their number.
+        position: usize,
+    },
+    /// A partition or group gets no markers for a while: transactions that have ended are not complete, nor visible there.
+    DelayMarkers {
+        /// Its position among all that exist then, modulo their number.
+        position: usize,
+        /// How long it lasts.
+        lasts: Duration,
+    },
+    /// The level of the feature `transaction.version` changes.
+    SetTransactionVersion {
+        /// The level, 0 to 2.
+        level: i16,
+    },
 }
 
 impl fmt::Display for FaultAction {
@@ -142,6 +169,15 @@ impl fmt::Display for FaultAction {
             Self::RefuseConnections { broker, lasts, silently: true } => {
                 write!(f, "broker {broker} does not respond to connections for {lasts:?}")
             }
+            Self::MoveCoordinators { kind, broker, without_leader } => {
+                let what = if *kind == CoordinatorKind::Group { "groups" } else { "transactions" };
+                write!(f, "the coordinators of {what} move to broker {broker} within {without_leader:?}")
+            }
+            Self::TimeOutTransaction { position } => write!(f, "the transaction of id #{position} times out"),
+            Self::DelayMarkers { position, lasts } => {
+                write!(f, "the markers of partition or group #{position} are {lasts:?} late")
+            }
+            Self::SetTransactionVersion { level } => write!(f, "transaction.version becomes {level}"),
         }
     }
 }
@@ -169,6 +205,17 @@ impl FaultSchedule {
     /// Draws a schedule for a cluster of this many brokers.
     #[must_use]
     pub fn draw(seed: u64, intensity: FaultIntensity, brokers: usize) -> Self {
+        Self::draw_kinds(seed, intensity, brokers, KINDS)
+    }
+
+    /// Draws a schedule that also has faults of transactions: coordinators move, transactions time out, markers are late, the
+    /// level of `transaction.version` changes, and requests of transactions are refused, lost or late.
+    #[must_use]
+    pub fn draw_with_transactions(seed: u64, intensity: FaultIntensity, brokers: usize) -> Self {
+        Self::draw_kinds(seed, intensity, brokers, KINDS + transaction_faults::KINDS)
+    }
+
+    fn draw_kinds(seed: u64, intensity: FaultIntensity, brokers: usize, kinds: u64) -> Self {
         let mut random = Random::new(seed);
         let counts: &[u64] = match intensity {
             FaultIntensity::None => return Self::none(),
@@ -181,11 +228,11 @@ impl FaultSchedule {
         let pieces_percent = *random.pick(&[0, 10, 60]);
         let span = *random.pick(&[50, 500, 5_000, 60_000]);
         // Most runs have one kind of fault that occurs repeatedly.
-        let weakness = random.below(KINDS);
+        let weakness = random.below(kinds);
         let fault = |random: &mut Random| {
             let last = if random.percent(30) { span.min(300) } else { span };
             let at = random.millis(0, last);
-            let kind = if random.percent(40) { weakness } else { random.below(KINDS) };
+            let kind = if random.percent(40) { weakness } else { random.below(kinds) };
             ScheduledFault { at, action: action(kind, brokers, random) }
         };
         let mut faults: Vec<_> = (0..count).map(|_| fault(&mut random)).collect();
@@ -203,6 +250,9 @@ pub(crate) const KINDS: u64 = 16;
 
 /// Draws a fault of this kind.
 pub(crate) fn action(kind: u64, brokers: usize, random: &mut Random) -> FaultAction {
+    if let Some(kind) = kind.checked_sub(KINDS) {
+        return transaction_faults::action(kind, brokers, random);
+    }
     let broker = random.between(1, brokers as u64) as i32;
     let lasts = random.millis(1, *random.clone().pick(&[5, 200, 2_000, 12_000, 40_000]));
     let without_leader = random.millis(0, 400);
@@ -293,6 +343,25 @@ impl FaultAction {
             Self::CutAfter { broker, bytes, to_broker } => network.cut_after(*broker, *bytes, *to_broker),
             Self::Stall { broker, lasts, to_broker } => network.stall(*broker, now + *lasts, *to_broker),
             Self::RefuseConnections { broker, lasts, silently } => network.refuse(*broker, now + *lasts, *silently),
+            Self::MoveCoordinators { kind, broker, without_leader } => {
+                network.engine.cluster.move_coordinators(*kind, *broker, *without_leader, now);
+            }
+            Self::TimeOutTransaction { position } => {
+                let cluster = &mut network.engine.cluster;
+                let all = cluster.transactions();
+                if let Some(position) = position.checked_rem(all.len()) {
+                    let id = &all[position].transactional_id;
+                    if cluster.time_out_transaction(id, now) {
+                        dialogue.say(now, || format!("*** the transaction of {id} times out"));
+                    }
+                }
+            }
+            Self::DelayMarkers { position, lasts } => {
+                if let Some(name) = network.engine.cluster.delay_markers(*position, now + *lasts) {
+                    dialogue.say(now, || format!("*** {name} gets no markers"));
+                }
+            }
+            Self::SetTransactionVersion { level } => network.engine.cluster.set_transaction_version(*level),
         }
     }
 }

@@ -51,6 +51,8 @@ mod runtime;
 mod shorten;
 mod simulation;
 mod state;
+mod transaction_faults;
+mod transactions;
 mod world;
 
 pub use cluster::SimulatedCluster;

@@ -41,6 +41,7 @@ pub struct Simulation {
     cluster: ClusterSettings,
     topics: Vec<Topic>,
     intensity: FaultIntensity,
+    has_transaction_faults: bool,
     limits: Limits,
     pub(crate) max_reruns: u32,
 }
@@ -120,6 +121,7 @@ impl Simulation {
             },
             topics: Vec::new(),
             intensity: FaultIntensity::default(),
+            has_transaction_faults: false,
             limits: Limits { time: Duration::from_secs(24 * 3_600), idle: Duration::from_secs(600), steps: 2_000_000 },
             max_reruns: 400,
         }
@@ -163,6 +165,21 @@ impl Simulation {
     #[must_use]
     pub const fn faults(mut self, intensity: FaultIntensity) -> Self {
         self.intensity = intensity;
+        self
+    }
+
+    /// Sets whether seeds also draw faults of transactions: coordinators move, transactions time out, markers are late, the level
+    /// of `transaction.version` changes, and requests of transactions are refused, lost or late. The default is `false`.
+    #[must_use]
+    pub const fn transaction_faults(mut self, also: bool) -> Self {
+        self.has_transaction_faults = also;
+        self
+    }
+
+    /// Sets the level of the feature `transaction.version`, 0 to 2, if the brokers support it. The default is 2.
+    #[must_use]
+    pub fn transaction_version(mut self, level: i16) -> Self {
+        self.cluster.transaction_version = level.clamp(0, 2);
         self
     }
 
@@ -287,7 +304,9 @@ impl Simulation {
     /// Returns the faults that a seed draws.
     #[must_use]
     pub fn draw_faults(&self, seed: u64) -> FaultSchedule {
-        FaultSchedule::draw(seed ^ OF_FAULTS, self.intensity, self.releases.len())
+        let draw =
+            if self.has_transaction_faults { FaultSchedule::draw_with_transactions } else { FaultSchedule::draw };
+        draw(seed ^ OF_FAULTS, self.intensity, self.releases.len())
     }
 
     /// Makes one run.

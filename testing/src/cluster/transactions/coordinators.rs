@@ -30,6 +30,8 @@ struct Slot {
     epoch: i32,
     /// When the next leader is elected.
     election_at: Option<Moment>,
+    /// The broker that is elected then, if it is running.
+    preferred: Option<i32>,
     /// When the leader has read the log.
     loaded_at: Moment,
 }
@@ -52,7 +54,13 @@ impl Coordinators {
         if self.slots.contains_key(&(kind, 0)) {
             return;
         }
-        let slot = Slot { leader: None, epoch: -1, election_at: Some(ready_at), loaded_at: Moment::ZERO };
+        let slot = Slot {
+            leader: None,
+            epoch: -1,
+            election_at: Some(ready_at),
+            preferred: None,
+            loaded_at: Moment::ZERO,
+        };
         self.slots.extend((0..PARTITIONS).map(|partition| ((kind, partition), slot.clone())));
     }
 
@@ -97,6 +105,13 @@ impl Coordinators {
         }
     }
 
+    /// All coordinators of a kind, if one was asked for, lose their places to this broker, which gets them after this time.
+    pub(crate) fn move_all(&mut self, kind: CoordinatorKind, to: i32, without_leader: Moment, now: Moment) {
+        for (_, slot) in self.slots.iter_mut().filter(|((of, _), _)| *of == kind) {
+            (slot.leader, slot.election_at, slot.preferred) = (None, Some(now + without_leader), Some(to));
+        }
+    }
+
     /// A broker has stopped: what it coordinated has no coordinator for this time.
     pub(crate) fn down(&mut self, id: i32, without_leader: Moment, now: Moment) {
         for slot in self.slots.values_mut().filter(|slot| slot.leader == Some(id)) {
@@ -115,7 +130,8 @@ impl Coordinators {
                 // The first coordinator has nothing to load.
                 slot.loaded_at = if slot.epoch < 0 { now } else { now.saturating_add(load) };
                 (slot.election_at, slot.epoch) = (None, slot.epoch + 1);
-                slot.leader = Some(up[*partition as usize % up.len()]);
+                let preferred = slot.preferred.take().filter(|preferred| up.contains(preferred));
+                slot.leader = Some(preferred.unwrap_or(up[*partition as usize % up.len()]));
                 elected += 1;
             }
         }

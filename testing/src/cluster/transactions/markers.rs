@@ -14,6 +14,13 @@ pub(super) enum Marker {
     Written(i64),
 }
 
+impl Transactions {
+    /// Returns the time before which no markers are written to a participant.
+    fn held_until(&self, participant: &Participant) -> Moment {
+        self.held.get(participant).copied().unwrap_or(Moment::ZERO)
+    }
+}
+
 impl Cluster {
     /// Writes the markers that are due, and completes the transactions that have all.
     pub(super) fn write_markers(&mut self, now: Moment) {
@@ -50,7 +57,7 @@ impl Cluster {
     ) -> bool {
         let commits = metadata.state == TransactionState::PrepareCommit;
         match (participant, *marker) {
-            (_, Marker::Due(at)) if at > now || self.transactions.held.contains(participant) => false,
+            (_, Marker::Due(at)) if at.max(self.transactions.held_until(participant)) > now => false,
             (Participant::Group(group), _) => {
                 if self.transactions.coordinators.check(CoordinatorKind::Group, group, None, now).is_err() {
                     return false;
@@ -97,7 +104,7 @@ impl Cluster {
             let of_marker = |(participant, marker): (&Participant, &Marker)| {
                 let Marker::Due(at) = *marker else { return None };
                 let writable_at = match participant {
-                    _ if held.contains(participant) => return None,
+                    _ if held.get(participant) == Some(&Moment::MAX) => return None,
                     Participant::Group(group) => coordinators.available_at(CoordinatorKind::Group, group)?,
                     // A partition without a leader gets one before its marker, and one that is gone needs none.
                     Participant::Partition(topic, index) => match self.partition(topic, *index) {
@@ -105,7 +112,7 @@ impl Cluster {
                         _ => Moment::ZERO,
                     },
                 };
-                Some(at.max(writable_at).max(available_at))
+                Some(at.max(writable_at).max(available_at).max(self.transactions.held_until(participant)))
             };
             entry.markers.iter().filter_map(of_marker).min()
         });
@@ -115,12 +122,29 @@ impl Cluster {
     /// Writes no markers to a partition until they are [released](Self::release_markers): a transaction that has it stays
     /// `PrepareCommit` or `PrepareAbort`, and further requests are answered with CONCURRENT_TRANSACTIONS.
     pub fn hold_markers(&mut self, topic: &str, partition: i32) {
-        self.transactions.held.insert(Participant::Partition(topic.to_owned(), partition));
+        self.transactions.held.insert(Participant::Partition(topic.to_owned(), partition), Moment::MAX);
     }
 
     /// The same for the offsets of a group.
     pub fn hold_group_markers(&mut self, group: &str) {
-        self.transactions.held.insert(Participant::Group(group.to_owned()));
+        self.transactions.held.insert(Participant::Group(group.to_owned()), Moment::MAX);
+    }
+
+    /// Writes no markers until this time to one of the partitions and groups that exist: the one at this position, modulo their
+    /// number. Returns what gets none; `None` if nothing exists.
+    pub fn delay_markers(&mut self, position: usize, until: Moment) -> Option<String> {
+        let partitions = self.all_partitions().into_iter();
+        let mut all: Vec<_> = partitions.map(|(topic, index)| Participant::Partition(topic, index)).collect();
+        all.extend(self.groups.names().map(|group| Participant::Group(group.to_owned())));
+        let position = position.checked_rem(all.len())?;
+        let participant = all.swap_remove(position);
+        let name = match &participant {
+            Participant::Partition(topic, index) => format!("{topic}-{index}"),
+            Participant::Group(group) => format!("the group {group}"),
+        };
+        let held = self.transactions.held.entry(participant).or_insert(until);
+        *held = until.max(*held);
+        Some(name)
     }
 
     /// Writes all markers that are held.

@@ -29,8 +29,8 @@ const UNSUPPORTED_VERSION: i16 = 35;
 pub(crate) struct Transactions {
     pub(crate) coordinators: Coordinators,
     entries: BTreeMap<String, Entry>,
-    /// What gets no markers until they are released.
-    held: BTreeSet<Participant>,
+    /// What gets no markers until then, or until they are released.
+    held: BTreeMap<Participant, Moment>,
     random: Random,
 }
 
@@ -50,7 +50,7 @@ pub(crate) type Identity = (i64, i16);
 
 impl Transactions {
     pub(super) fn new(random: Random) -> Self {
-        Self { coordinators: Coordinators::default(), entries: BTreeMap::new(), held: BTreeSet::new(), random }
+        Self { coordinators: Coordinators::default(), entries: BTreeMap::new(), held: BTreeMap::new(), random }
     }
 
     fn known(&self, id: &str, coordinator_epoch: i32) -> Result<&Entry, i16> {
@@ -305,5 +305,12 @@ impl Cluster {
         self.transactions.coordinators.set(kind, key, to, now, load);
         self.changes += 1;
         true
+    }
+
+    /// Removes all coordinators of a kind, if one was asked for. After `without_leader` this broker is the coordinator of all, or
+    /// others are, if it is not running then.
+    pub fn move_coordinators(&mut self, kind: CoordinatorKind, to: i32, without_leader: Moment, now: Moment) {
+        self.transactions.coordinators.move_all(kind, to, without_leader, now);
+        self.changes += 1;
     }
 }
