@@ -45,8 +45,7 @@ impl Broker {
             .check(CoordinatorKind::Group, group, Some(self.id), call.now)
             .and_then(|_| cluster.groups.check(group, by, false, unknown));
         let by_id = request.version >= IDS_SINCE;
-        let topics = commit_each(body.topics, by_id, call.fault, cluster, |cluster, partition, offset| {
-            checked?;
+        let topics = commit_each(body.topics, by_id, call.fault, checked, cluster, |cluster, partition, offset| {
             cluster.groups.check_partition(group, by, &partition, stale)?;
             cluster.groups.commit(group, partition, offset);
             Ok(())

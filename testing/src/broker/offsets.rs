@@ -59,12 +59,13 @@ macro_rules! topics_of {
 }
 pub(super) use topics_of;
 
-/// Commits the offsets of a request with `commit`, which is not called for those of partitions that do not exist, or that a fault
-/// refuses. Returns the outcome of each.
+/// Commits the offsets of a request with `commit`, which is not called if `checked` is an error, for partitions that do not exist,
+/// or for a request that a fault refuses. Returns the outcome of each.
 pub(super) fn commit_each<Request, Response>(
     topics: Vec<Request>,
     by_id: bool,
     fault: Option<&FaultKind>,
+    checked: Result<(), i16>,
     cluster: &mut Cluster,
     mut commit: impl FnMut(&mut Cluster, (String, i32), CommittedOffset) -> Result<(), i16>,
 ) -> Vec<Response>
@@ -81,7 +82,8 @@ where
         let name = cluster.name(&wanted).ok_or(if by_id { UNKNOWN_TOPIC_ID } else { UNKNOWN_TOPIC });
         let mut partitions = Vec::new();
         for PartitionOffset { partition, offset, leader_epoch, metadata } in topic.partitions {
-            let mut execute = || {
+            let execute = || {
+                checked?;
                 let name = name.clone()?;
                 cluster.partition(&name, partition).ok_or(UNKNOWN_TOPIC)?;
                 commit(cluster, (name, partition), CommittedOffset::new(offset, leader_epoch, metadata)?)

@@ -40,8 +40,7 @@ impl Broker {
         let identity = (body.producer_id, body.producer_epoch);
         let by_id = request.version >= IDS_SINCE;
         let stale = if by_id { STALE_MEMBER_EPOCH } else { ILLEGAL_GENERATION };
-        let topics = commit_each(body.topics, by_id, call.fault, cluster, |cluster, partition, offset| {
-            checked?;
+        let topics = commit_each(body.topics, by_id, call.fault, checked, cluster, |cluster, partition, offset| {
             cluster.groups.check_partition(group, by, &partition, stale)?;
             cluster.groups.commit_in_transaction(group, identity, partition, offset);
             Ok(())

@@ -99,12 +99,7 @@ impl Members {
     /// Checks whether a committer, for whom [`check`](Self::check) has succeeded, may commit an offset of this partition. A
     /// member of the new protocol that is late by some epochs still may, if it has owned the partition since the epoch that it
     /// names (KIP-1251). `stale` is the error code otherwise.
-    pub(super) fn check_partition(
-        &self,
-        by: Committer<'_>,
-        partition: &(String, i32),
-        stale: i16,
-    ) -> Result<(), i16> {
+    pub(super) fn check_partition(&self, by: Committer<'_>, partition: &(String, i32), stale: i16) -> Result<(), i16> {
         let Self::Consumer(members) = self else { return Ok(()) };
         let Some(member) = members.get(by.member).filter(|_| !by.is_nobody()) else { return Ok(()) };
         let is_current = by.generation == member.epoch;

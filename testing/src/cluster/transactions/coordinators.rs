@@ -54,13 +54,8 @@ impl Coordinators {
         if self.slots.contains_key(&(kind, 0)) {
             return;
         }
-        let slot = Slot {
-            leader: None,
-            epoch: -1,
-            election_at: Some(ready_at),
-            preferred: None,
-            loaded_at: Moment::ZERO,
-        };
+        let slot =
+            Slot { leader: None, epoch: -1, election_at: Some(ready_at), preferred: None, loaded_at: Moment::ZERO };
         self.slots.extend((0..PARTITIONS).map(|partition| ((kind, partition), slot.clone())));
     }
 
