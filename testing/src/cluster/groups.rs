@@ -208,6 +208,13 @@ impl Cluster {
         entry.advance(epoch, owned);
         group.members = Members::Consumer(members);
     }
+
+    /// Removes a member of a group, of either protocol.
+    pub fn remove_group_member(&mut self, group: &str, member: &str) {
+        if let Some(group) = self.groups.0.get_mut(group) {
+            group.members.remove(member);
+        }
+    }
 }
 
 #[cfg(test)]

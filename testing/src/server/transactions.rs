@@ -137,4 +137,9 @@ impl TestCluster {
     ) {
         self.shared.change(|engine, _| engine.cluster.set_consumer_group_member(group, member, epoch, owned));
     }
+
+    /// Removes a member of a group, of either protocol.
+    pub fn remove_group_member(&self, group: &str, member: &str) {
+        self.shared.change(|engine, _| engine.cluster.remove_group_member(group, member));
+    }
 }

@@ -119,4 +119,11 @@ impl SimulatedCluster {
             state.network.engine.cluster.set_consumer_group_member(group, member, epoch, owned);
         });
     }
+
+    /// Removes a member of a group, of either protocol.
+    pub fn remove_group_member(&self, group: &str, member: &str) {
+        self.act(format_args!("{member} leaves {group}"), |state, _| {
+            state.network.engine.cluster.remove_group_member(group, member);
+        });
+    }
 }

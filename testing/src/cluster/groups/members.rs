@@ -66,6 +66,14 @@ impl Members {
         }
     }
 
+    /// Removes a member.
+    pub(super) fn remove(&mut self, member: &str) {
+        match self {
+            Self::Classic { members, .. } => drop(members.remove(member)),
+            Self::Consumer(members) => drop(members.remove(member)),
+        }
+    }
+
     /// Checks who commits: within a transaction (KIP-447), or not.
     pub(super) fn check(&self, by: Committer<'_>, in_transaction: bool) -> Result<(), i16> {
         if by.generation < 0 && self.is_empty() {
