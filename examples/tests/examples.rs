@@ -2,10 +2,6 @@
 
 #[path = "examples/blocking.rs"]
 mod blocking;
-#[path = "../../tests/vectors/files.rs"]
-mod files;
-#[path = "examples/inspect.rs"]
-mod inspect;
 #[path = "examples/publish.rs"]
 mod publish;
 

@@ -1,8 +1,8 @@
-//! `inspect`: shows the batches of log segments.
+//! The batches of log segments, as a table and as JSON lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,20 +14,8 @@ use kafka_batch::{
 use kafka_batch_testing::{Release, TestCluster};
 use serde_json::Value;
 
-use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, good, large};
-use crate::{Run, example, run};
-
-/// Returns the path of a vector. One of `large.zst` is unpacked to a temporary directory first.
-fn vector(name: &str) -> PathBuf {
-    if !large().contains_key(name) {
-        return folder().join(name);
-    }
-    let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors");
-    fs::create_dir_all(&unpacked).expect("a folder");
-    let path = unpacked.join(name);
-    fs::write(&path, bytes_of(name)).expect("a file");
-    path
-}
+use crate::files::{Expected, RecordEntry, entries, folder, good};
+use crate::{Run, program, run, vector};
 
 /// Returns the records of a batch as `inspect --json` shows them, with exactly the expected fields.
 fn records(batch: &Value) -> Vec<RecordEntry> {
@@ -43,7 +31,7 @@ fn uses_zstd(vector: &Value) -> bool {
 }
 
 fn inspect<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
-    run(example("inspect").args(arguments), b"")
+    run(program().args(arguments), b"")
 }
 
 #[test]
@@ -110,7 +98,7 @@ fn inspect_fails_at_every_corrupt_vector_and_shows_what_precedes_the_damage() {
     for entry in entries::<Value>("corrupt.json") {
         let file = entry["file"].as_str().expect("a file name");
         let run = inspect(["--json".as_ref(), vector(file).as_os_str()]);
-        run.batches(); // complete JSON in every case
+        run.batches(); // complete lines of JSON in every case
         let lenient = entry["incomplete"] == true || entry["strict_only"] == true;
         if !(lenient && run.status == 0) {
             run.fails(1, &["error: ", file, " is damaged at byte "]);
@@ -214,7 +202,7 @@ fn inspect_continues_after_damage_with_skip_damaged() {
 fn inspect_shows_tables_reads_standard_input_and_limits_decompression() {
     let txn = vector("304-v2-txn-lz4.bin");
     let bytes = fs::read(&txn).expect("a vector");
-    let run_with = |arguments: &[&str]| run(example("inspect").args(arguments), &bytes);
+    let run_with = |arguments: &[&str]| run(program().args(arguments), &bytes);
 
     let table = run_with(&["-"]);
     assert_eq!((table.status, table.err.as_str()), (0, ""));
@@ -229,7 +217,7 @@ fn inspect_shows_tables_reads_standard_input_and_limits_decompression() {
     run_with(&["-", "--max-decompressed", "10"]).fails(1, &["more than 10 bytes"]);
     run_with(&["no-such-file"]).fails(2, &["no-such-file cannot be read"]);
     run_with(&[]).fails(2, &["FILE"]);
-    assert_eq!(run(example("inspect").args(["--json", "-"]), b"").out, "[]\n");
+    assert_eq!(run(program().args(["--json", "-"]), b"").out, "");
 }
 
 #[test]
@@ -252,7 +240,7 @@ fn inspect_shows_any_time_that_a_record_can_have() {
         batch.extend([Record::new("v")]).expect("within the limits");
         log.extend_from_slice(batch.seal().expect("sealed").without_producer_id().bytes());
     }
-    let run = run(example("inspect").arg("-"), &log);
+    let run = run(program().arg("-"), &log);
     assert_eq!(run.out.lines().count(), times.len() + 2, "{}", run.out);
     for (line, (_, shown)) in run.out.lines().skip(1).zip(times) {
         assert!(line.contains(&format!("  {shown}  ")), "{shown} is not in {line}");

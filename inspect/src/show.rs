@@ -1,0 +1,90 @@
+//! What is printed of batches and their records.
+
+mod batches;
+mod hex;
+pub(crate) mod json;
+mod records;
+pub(crate) mod text;
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use kafka_batch_core::decode::{ControlType, RawRecordView, RecordView};
+
+use crate::args::{Args, Format};
+use crate::filter::Filter;
+use crate::scan::Found;
+
+/// Standard output.
+pub(crate) type Out = BufWriter<StdoutLock<'static>>;
+
+/// An output format. `file` is empty if the program has only one file to show.
+pub(crate) trait Show {
+    fn begin_file(&mut self, _file: &str, _out: &mut Out) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()>;
+
+    fn end_file(&mut self, _out: &mut Out) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the output format of the command line.
+pub(crate) fn format(args: &Args) -> Box<dyn Show> {
+    match args.format() {
+        Format::Batches => Box::new(batches::Table::default()),
+        Format::Records => Box::new(records::Lines::new(args.text)),
+        Format::Hex => Box::new(hex::Dump::default()),
+        Format::Json => Box::new(json::Lines { records: false, text: args.text }),
+        Format::JsonRecords => Box::new(json::Lines { records: true, text: args.text }),
+        Format::Nothing => Box::new(Nothing),
+    }
+}
+
+struct Nothing;
+
+impl Show for Nothing {
+    fn batch(&mut self, _: &str, _: &Found<'_>, _: &Filter, _: &mut Out) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Separates the output of files, and names the file if there are several.
+fn heading(file: &str, is_first: bool, out: &mut Out) -> io::Result<()> {
+    if !is_first {
+        writeln!(out)?;
+    }
+    if !file.is_empty() {
+        writeln!(out, "{file}:")?;
+    }
+    Ok(())
+}
+
+/// Returns the records of a batch that match the filter, as leniently as Java's reader.
+fn matching<'f>(found: &'f Found<'_>, filter: &'f Filter) -> impl Iterator<Item = RawRecordView<'f>> {
+    let records = found.records.into_iter().flat_map(|records| records.iter_lenient()).flatten();
+    records.filter(|record| filter.matches(record))
+}
+
+/// Returns what a control record is, such as `commit`.
+fn control(record: &RawRecordView<'_>) -> String {
+    let Ok(record) = RecordView::try_from(*record) else { return "unreadable".into() };
+    match record.control() {
+        Ok(control) => match control.control_type {
+            ControlType::Abort => "abort".into(),
+            ControlType::Commit => "commit".into(),
+            other => format!("{other:?}"),
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Returns the sequence number of a record; `None` if its batch has none.
+fn sequence(found: &Found<'_>, offset: i64) -> Option<i32> {
+    let batch = found.batch?;
+    let header = batch.header().filter(|header| header.base_sequence >= 0 && !batch.is_control())?;
+    // After 2147483647 sequence numbers continue with 0.
+    let sequence = (i64::from(header.base_sequence) + (offset - header.base_offset)) & i64::from(i32::MAX);
+    i32::try_from(sequence).ok()
+}
