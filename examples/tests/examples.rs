@@ -9,8 +9,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
-
 /// Returns the command of an example. `cargo test` builds the examples next to the directory of the test programs.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("the path of this test");
@@ -36,10 +34,6 @@ impl Run {
         };
         assert!(!run.err.contains("panicked"), "{}", run.err);
         run
-    }
-
-    fn batches(&self) -> Vec<Value> {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 
     /// Asserts that the run ended with this status, and that its standard error contains all of this.

@@ -89,13 +89,7 @@ impl Check {
         problems
     }
 
-    fn offsets(
-        &mut self,
-        batch: &RecordBatch<'_>,
-        found: &Found<'_>,
-        base: Option<i64>,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn offsets(&mut self, batch: &RecordBatch<'_>, found: &Found<'_>, base: Option<i64>, problems: &mut Vec<Problem>) {
         let decoded = found.summary.offsets;
         let first = batch.base_offset().or(decoded.map(|(first, _)| first));
         // A header whose last offset delta is too small would make the next batch seem to be after a gap.

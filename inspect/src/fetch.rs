@@ -243,7 +243,11 @@ mod tests {
             let topic = if version >= 13 { "AQEBAQEBAQEBAQEBAQEBAQ" } else { "orders" };
             let decoded = decode(&bytes, version, &mut |partition| {
                 count += 1;
-                assert_eq!(partition, Partition { topic, partition: 3, error_code: 0, records: b"records" }, "{version}");
+                assert_eq!(
+                    partition,
+                    Partition { topic, partition: 3, error_code: 0, records: b"records" },
+                    "{version}"
+                );
             });
             assert_eq!((decoded, count), (Ok(7), 1), "{version}");
             for cut in 0..bytes.len() {
@@ -256,6 +260,9 @@ mod tests {
     fn a_count_that_exceeds_the_bytes_is_refused() {
         let mut bytes = response(11, b"");
         bytes[14..18].copy_from_slice(&i32::MAX.to_be_bytes());
-        assert_eq!(decode(&bytes, 11, &mut |_| ()).unwrap_err().to_string(), "its number of topics is invalid at byte 18");
+        assert_eq!(
+            decode(&bytes, 11, &mut |_| ()).unwrap_err().to_string(),
+            "its number of topics is invalid at byte 18"
+        );
     }
 }

@@ -34,7 +34,7 @@ impl Filter {
     }
 
     /// Returns whether there is a condition on single records.
-    pub(crate) const fn examines_records(&self) -> bool {
+    pub(crate) fn examines_records(&self) -> bool {
         self.key.is_some()
             || !self.headers.is_empty()
             || self.from.is_some()
@@ -47,7 +47,9 @@ impl Filter {
         let header = batch.and_then(RecordBatch::header);
         let is_in_range = match (&self.offsets, header, batch.and_then(RecordBatch::next_offset)) {
             // The header's last offset is that of readers, too: an earlier batch is not searched for later offsets.
-            (Some(offsets), Some(header), Some(next)) => header.base_offset <= *offsets.end() && next > *offsets.start(),
+            (Some(offsets), Some(header), Some(next)) => {
+                header.base_offset <= *offsets.end() && next > *offsets.start()
+            }
             _ => true,
         };
         is_in_range && self.producer_id.is_none_or(|id| header.is_some_and(|header| header.producer_id == id))

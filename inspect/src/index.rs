@@ -84,6 +84,7 @@ pub(crate) struct Entries<R> {
     count: u64,
     /// The bytes after the last entry: too few for another one.
     left: usize,
+    has_ended: bool,
 }
 
 impl Entries<BufReader<File>> {
@@ -103,17 +104,20 @@ impl Entries<BufReader<File>> {
 
 impl<R: Read> Entries<R> {
     const fn new(input: R, kind: Kind, base: i64) -> Self {
-        Self { input, kind, base, count: 0, left: 0 }
+        Self { input, kind, base, count: 0, left: 0, has_ended: false }
     }
 
     /// Returns the next entry; `None` at the end. Brokers write an index into a file of its largest size and cut it when the
     /// segment is closed: zeros that no entry can have, except the first, are the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
+        if self.has_ended {
+            return Ok(None);
+        }
         let mut bytes = Vec::new();
         let size = self.kind.size();
         self.input.by_ref().take(size as u64).read_to_end(&mut bytes)?;
         if bytes.len() < size {
-            self.left = bytes.len();
+            (self.left, self.has_ended) = (bytes.len(), true);
             return Ok(None);
         }
         let is_unused = match self.kind {
@@ -121,6 +125,7 @@ impl<R: Read> Entries<R> {
             Kind::Time | Kind::Offset => bytes.iter().all(|&byte| byte == 0),
         };
         if is_unused {
+            self.has_ended = true;
             return Ok(None);
         }
         self.count += 1;
@@ -195,8 +200,7 @@ mod tests {
     #[test]
     fn entries_are_decoded_up_to_the_unused_end() {
         let bytes = [[0, 0, 0, 5, 0, 0, 16, 0], [0, 0, 0, 9, 0, 0, 32, 1], [0; 8], [0; 8]].concat();
-        let expected =
-            [Entry::Offset { offset: 105, position: 4_096 }, Entry::Offset { offset: 109, position: 8_193 }];
+        let expected = [Entry::Offset { offset: 105, position: 4_096 }, Entry::Offset { offset: 109, position: 8_193 }];
         assert_eq!(read(Kind::Offset, &bytes), (expected.to_vec(), 0));
         assert_eq!(read(Kind::Offset, &bytes[..15]), (expected[..1].to_vec(), 7));
 

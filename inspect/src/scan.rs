@@ -64,9 +64,16 @@ pub(crate) struct Summary {
 #[derive(Clone, Debug)]
 pub(crate) enum Damage {
     Decode(DecodeError),
-    TooLarge { at: u64, size: u64, limit: usize },
+    TooLarge {
+        at: u64,
+        size: u64,
+        limit: usize,
+    },
     /// More errors of the same batch.
-    Unlisted { at: u64, count: u64 },
+    Unlisted {
+        at: u64,
+        count: u64,
+    },
 }
 
 impl fmt::Display for Damage {
@@ -74,7 +81,10 @@ impl fmt::Display for Damage {
         match self {
             Self::Decode(error) => error.fmt(f),
             Self::TooLarge { at, size, limit } => {
-                write!(f, "at byte {at}: the length is that of a batch of {size} bytes, more than {limit} (--max-bytes)")
+                write!(
+                    f,
+                    "at byte {at}: the length is that of a batch of {size} bytes, more than {limit} (--max-bytes)"
+                )
             }
             Self::Unlisted { at, count } => write!(f, "at byte {at}: {count} more errors in the same batch"),
         }
@@ -112,9 +122,16 @@ pub(crate) enum End {
 /// What the bytes in memory have after the batches that are complete.
 enum Next {
     /// From here on more bytes are needed.
-    Needs { at: usize, least: usize, expected: Option<usize> },
+    Needs {
+        at: usize,
+        least: usize,
+        expected: Option<usize>,
+    },
     /// The start of the next batch is unknown.
-    Lost { at: usize, damage: Damage },
+    Lost {
+        at: usize,
+        damage: Damage,
+    },
     Stop(Damage),
 }
 
@@ -184,7 +201,7 @@ fn scan_memory(
     show: &mut dyn FnMut(&Found<'_>) -> io::Result<()>,
 ) -> io::Result<Next> {
     let mut batches = RecordBatches::new(bytes);
-    while let Some(batch) = batches.next() {
+    for batch in batches.by_ref() {
         match batch {
             Ok(batch) => {
                 if let Some(damage) = examine(&batch, base, options, show)? {
@@ -246,7 +263,9 @@ fn examine(
             let (summary, errors) = summarize(&records, batch.header(), options.filter);
             (Some(records), summary, errors)
         }
-        Err(error) => (None, Summary { is_damaged: true, ..Summary::default() }, Errors { kept: vec![error], count: 1 }),
+        Err(error) => {
+            (None, Summary { is_damaged: true, ..Summary::default() }, Errors { kept: vec![error], count: 1 })
+        }
     };
     let count = errors.count - errors.kept.len() as u64;
     let mut damage: Vec<_> = errors.kept.into_iter().map(|error| Damage::Decode(moved(error, base))).collect();

@@ -314,7 +314,8 @@ fn grown(path: &Path, read: u64) -> io::Result<Grown> {
     let next = segment::after(path)?;
     let length = path.metadata()?.len();
     if length < read {
-        let text = format!("it was truncated to {length} bytes, and {read} were read: followers do that when leaders change");
+        let text =
+            format!("it was truncated to {length} bytes, and {read} were read: followers do that when leaders change");
         return Err(io::Error::other(text));
     }
     Ok(match next {

@@ -8,7 +8,7 @@ pub(crate) mod text;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use kafka_batch_core::decode::{ControlType, RawRecordView, RecordView};
+use kafka_batch_core::decode::{BatchHeader, ControlType, RawRecordView, RecordView};
 
 use crate::args::{Args, Format};
 use crate::filter::Filter;
@@ -83,7 +83,8 @@ fn control(record: &RawRecordView<'_>) -> String {
 /// Returns the sequence number of a record; `None` if its batch has none.
 fn sequence(found: &Found<'_>, offset: i64) -> Option<i32> {
     let batch = found.batch?;
-    let header = batch.header().filter(|header| header.base_sequence >= 0 && !batch.is_control())?;
+    let has_sequence = |header: &&BatchHeader| header.producer_id >= 0 && header.base_sequence >= 0;
+    let header = batch.header().filter(has_sequence).filter(|_| !batch.is_control())?;
     // After 2147483647 sequence numbers continue with 0.
     let sequence = (i64::from(header.base_sequence) + (offset - header.base_offset)) & i64::from(i32::MAX);
     i32::try_from(sequence).ok()

@@ -153,7 +153,11 @@ impl fmt::Display for Statistics {
             (0, _) => String::new(),
             (gaps, missing) => format!(", {missing} of them missing in {gaps} gaps"),
         };
-        writeln!(f, "offsets       {}{missing}", range(self.first_offset, self.last_offset, &|offset| offset.to_string()))?;
+        writeln!(
+            f,
+            "offsets       {}{missing}",
+            range(self.first_offset, self.last_offset, &|offset| offset.to_string())
+        )?;
         let time = |millis| utc(Timestamp::from_millis(millis));
         writeln!(f, "times (UTC)   {}", range(self.first_timestamp, self.last_timestamp, &time))?;
         writeln!(

@@ -53,7 +53,9 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         return Ok(millis);
     }
     let error = || {
-        format!("{text:?} is no time: write 2026-11-29, 2026-11-29T12:00:00.000Z, which is UTC, or milliseconds since 1970")
+        format!(
+            "{text:?} is no time: write 2026-11-29, 2026-11-29T12:00:00.000Z, which is UTC, or milliseconds since 1970"
+        )
     };
     let (day, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
     let [year, month, day] = numbers(day, '-').ok_or_else(error)?;
@@ -127,7 +129,17 @@ mod tests {
         assert_eq!(parse("2023-11-14 22:13:20.5"), Ok(1_700_000_000_500));
         assert_eq!(parse("2023-11-14 22:13:20.123999"), Ok(1_700_000_000_123));
         assert_eq!(parse("-5"), Ok(-5));
-        for wrong in ["", "today", "2023-02-29", "2023-13-01", "2023-01-01T24:00", "2023-1", "2023-01-01T10:00+02:00", "1-1-1.", "2023-01-01T1:2:3."] {
+        for wrong in [
+            "",
+            "today",
+            "2023-02-29",
+            "2023-13-01",
+            "2023-01-01T24:00",
+            "2023-1",
+            "2023-01-01T10:00+02:00",
+            "1-1-1.",
+            "2023-01-01T1:2:3.",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -135,7 +147,9 @@ mod tests {
     #[test]
     fn the_clock_shows_each_time_as_it_is_shown_alone() {
         let mut clock = Clock::default();
-        for millis in [0, 999, 1_000, 1_001, -1, -2, -1_000, i64::MAX, i64::MAX, i64::MIN, 1_700_000_000_007, -62_167_219_200_001] {
+        for millis in
+            [0, 999, 1_000, 1_001, -1, -2, -1_000, i64::MAX, i64::MAX, i64::MIN, 1_700_000_000_007, -62_167_219_200_001]
+        {
             let mut shown = Vec::new();
             clock.append(Timestamp::from_millis(millis), &mut shown);
             let alone = if millis == -1 { "-".to_owned() } else { utc(Timestamp::from_millis(millis)) };

@@ -4,6 +4,10 @@
 mod batches;
 #[path = "../../tests/vectors/files.rs"]
 mod files;
+#[path = "cli/kafka.rs"]
+mod kafka;
+#[path = "cli/streams.rs"]
+mod streams;
 
 use std::fs;
 use std::io::Write;
@@ -49,7 +53,10 @@ impl Run {
     /// Returns the objects of the output, which is one a line.
     fn batches(&self) -> Vec<Value> {
         assert!(self.out.is_empty() || self.out.ends_with('\n'), "{}", self.out);
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     /// Asserts that the run ended with this status, and that its standard error contains all of this.

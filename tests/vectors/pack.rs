@@ -10,7 +10,7 @@ use ruzstd::decoding::StreamingDecoder;
 use serde::de::DeserializeOwned;
 
 pub(crate) fn folder() -> PathBuf {
-    // Compiled in two packages: this repository's root, and `examples`.
+    // Compiled in two packages: this repository's root, and `inspect`.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("tests/vectors").is_dir());
     root.expect("a folder tests/vectors").join("tests/vectors")
 }

@@ -109,7 +109,8 @@ pub(crate) fn check(path: &Path, kind: Kind, max_bytes: usize, report: &mut dyn 
                 }
                 pending.take(&mut entries)?;
             }
-            latest = latest.max(found.batch.and_then(RecordBatch::header).map_or(i64::MIN, |header| header.max_timestamp));
+            latest =
+                latest.max(found.batch.and_then(RecordBatch::header).map_or(i64::MIN, |header| header.max_timestamp));
             end = end.max(found.batch.and_then(RecordBatch::next_offset).map_or(first, |next| next - 1));
             Ok(())
         })?;

@@ -74,7 +74,9 @@ impl Session<'_> {
             Ok(correlation_id) => correlation_id,
             Err(error) => {
                 self.out.flush()?;
-                report(&format!("{name}: the response at byte {at} is no Fetch response in version {version}: {error}"));
+                report(&format!(
+                    "{name}: the response at byte {at} is no Fetch response in version {version}: {error}"
+                ));
                 return Ok(Ok(true));
             }
         };

@@ -5,9 +5,7 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kafka_batch_core::decode::{
-    DecodeErrorScope, RawHeader, RawRecordView, RecordBatch, Region, TimestampType,
-};
+use kafka_batch_core::decode::{DecodeErrorScope, RawHeader, RawRecordView, RecordBatch, Region, TimestampType};
 use serde::{Serialize, Serializer};
 
 use super::{Out, Show, control, matching, sequence};
@@ -219,9 +217,7 @@ impl<'a> Batch<'a> {
             is_transactional: batch.filter(|_| header.is_some()).map(RecordBatch::is_transactional),
             is_control: batch.filter(|_| header.is_some()).map(RecordBatch::is_control),
             // In magic 2 compaction keeps the header's base offset even if it removes the first record.
-            base_offset: batch
-                .and_then(RecordBatch::base_offset)
-                .or_else(|| summary.offsets.map(|(first, _)| first)),
+            base_offset: batch.and_then(RecordBatch::base_offset).or_else(|| summary.offsets.map(|(first, _)| first)),
             last_offset_delta: header.map(|header| header.last_offset_delta),
             first_timestamp: header.map(|header| header.base_timestamp),
             max_timestamp: header.map(|header| header.max_timestamp),
@@ -250,11 +246,7 @@ impl<'a> Record<'a> {
             header_names: match record.headers.iter().all(is_text) {
                 true => Vec::new(),
                 // As base64 with --text, too: that they are not text is why they are here.
-                false => record
-                    .headers
-                    .iter()
-                    .map(|header| Bytes { bytes: Some(header.name), text: false })
-                    .collect(),
+                false => record.headers.iter().map(|header| Bytes { bytes: Some(header.name), text: false }).collect(),
             },
         }
     }

@@ -47,7 +47,9 @@ impl Show for Lines {
             column(numbers.format(record.offset), start + WIDTHS[0], line);
             line.extend_from_slice(b"  ");
             self.clock.append(record.timestamp, line);
-            for (number, end) in [(length(record.key), 46), (length(record.value), 55), (record.headers.len() as i64, 64)] {
+            for (number, end) in
+                [(length(record.key), 46), (length(record.value), 55), (record.headers.len() as i64, 64)]
+            {
                 column(numbers.format(number), start + end, line);
             }
             match sequence(found, record.offset) {

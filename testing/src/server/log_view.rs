@@ -88,7 +88,7 @@ impl PartitionLog {
     }
 
     /// Returns the bytes of the log segment: all batches, one after the other, as in a file of Kafka. Written to a file, they
-    /// can be read with Kafka's `kafka-dump-log.sh`, and with `cargo run --example inspect` of the repository of `kafka-batch`.
+    /// can be read with Kafka's `kafka-dump-log.sh`, and with the program `kafka-batch-inspect`.
     #[must_use]
     pub fn segment(&self) -> Bytes {
         self.batches.iter().map(|batch| &batch.bytes[..]).collect::<Vec<_>>().concat().into()
