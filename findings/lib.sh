@@ -71,7 +71,8 @@ jars_of() {
     export CLASSPATH="$folder/*"
 }
 
-# kafka VERSION [SETTING=VALUE...]: starts one Kafka broker. Afterwards $broker is its address and $broker_pid its process.
+# kafka VERSION [SETTING=VALUE...]: starts one Kafka broker, with the features $kafka_features if that is set. Afterwards $broker is
+# its address and $broker_pid its process.
 kafka() {
     local version=$1
     shift
@@ -94,7 +95,7 @@ for each in s: print(each.getsockname()[1])')
     } >"$work/server.properties"
     mkdir "$work/tmp"
     quietly java "-Djava.io.tmpdir=$work/tmp" kafka.tools.StorageTool \
-        format -t AAAAAAAAAAAAAAAAAAAAAA -c "$work/server.properties"
+        format -t AAAAAAAAAAAAAAAAAAAAAA -c "$work/server.properties" ${kafka_features:+--feature "$kafka_features"}
     start_broker
 }
 
