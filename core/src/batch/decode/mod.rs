@@ -322,6 +322,9 @@ impl<'a> Iterator for RecordBatches<'a> {
 }
 
 #[cfg(test)]
+mod error_positions;
+
+#[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
