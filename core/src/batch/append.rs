@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 /// The size and place of a record that is not written yet.
 #[derive(Clone, Copy)]
-struct Measurement {
+pub(super) struct Measurement {
     offset: u32,
     timestamp: Timestamp,
     encoding: Encoding,
@@ -260,7 +260,7 @@ impl KafkaBatch {
 
     /// Measures the record at this offset, without checking any limit.
     #[inline(always)]
-    fn measure(&self, record: &Record<'_>, offset: u32) -> Measurement {
+    pub(super) fn measure(&self, record: &Record<'_>, offset: u32) -> Measurement {
         let timestamp = record.timestamp.unwrap_or(self.now);
         match self.magic {
             Magic::V2 => {
@@ -279,7 +279,7 @@ impl KafkaBatch {
 
     /// Fast path: returns `true` if no limit and no rule can refuse this record. Most appends need no other check.
     #[inline(always)]
-    fn is_below_limits(&self, record: &Record<'_>, measured: &Measurement) -> bool {
+    pub(super) fn is_below_limits(&self, record: &Record<'_>, measured: &Measurement) -> bool {
         let below = self.stats.len as u64 + measured.size <= self.fast_path_end;
         below
             && measured.offset < self.options.max_records

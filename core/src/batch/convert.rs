@@ -180,7 +180,7 @@ impl KafkaBatch {
         if !options.compression.codec().fits_magic(magic) {
             options.compression = Compression::None;
         }
-        options.delete_horizon = options.delete_horizon.filter(|_| magic == Magic::V2);
+        options.delete_horizon = None; // from magic 2 it is lost, and the older formats cannot have one
         let mut converted = Self::empty(options, magic, self.now);
         let appended = self.records().try_for_each(|view| {
             let headers = if magic.has_headers() { view.headers } else { HeaderList::EMPTY };
@@ -228,5 +228,23 @@ mod tests {
             error.to_string(),
             "the record has 2147483587 bytes, and a batch has room for 2147483586: shorten it"
         );
+    }
+
+    #[test]
+    fn a_delete_horizon_is_lost_by_older_formats_and_reported() {
+        let horizon = Timestamp::from_millis(9);
+        let mut batch = BatchOptions::default().delete_horizon(horizon).build(0).unwrap();
+        batch.extend([Record::new("value").timestamp(7)]).unwrap();
+        assert_eq!(batch.losses_at(Magic::V2).count(), 0);
+        assert_eq!(batch.losses_at(Magic::V1).collect::<Vec<_>>(), [Loss::DeleteHorizon { horizon }]);
+        let allowed = DownConversion::DropAll;
+        let converted = batch.convert(Magic::V1, allowed).unwrap();
+        assert_eq!(converted.records().map(|record| record.timestamp.millis()).collect::<Vec<_>>(), [7]);
+        // Its settings fit its format again, so that the next batch can be built from them.
+        assert!(converted.options().clone().build(0).is_ok());
+        let back = converted.convert(Magic::V2, allowed).unwrap();
+        let sealed = back.seal().unwrap().without_producer_id();
+        let read = crate::decode::RecordBatches::new(sealed.bytes()).next().unwrap().unwrap();
+        assert_eq!(read.delete_horizon(), None);
     }
 }

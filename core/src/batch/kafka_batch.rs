@@ -358,6 +358,9 @@ impl fmt::Display for KafkaBatch {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
     use super::*;
     use crate::record::Record;
 
@@ -377,5 +380,19 @@ mod tests {
         for other in [batch(1, &["a"]), batch(1, &["a", "c"]), batch(2, &["a", "b"]), one.next_batch(), limited] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn a_batch_is_printed_with_its_size_and_in_full_on_request() {
+        let options = BatchOptions::default().batch_size(200);
+        let mut batch = options.build(5).unwrap();
+        batch.extend([Record::new("a value"), Record::new("another")]).unwrap();
+        assert_eq!(batch.to_string(), "2 records, 89 bytes, 44 % of 200");
+        assert_eq!(KafkaBatch::new(5).to_string(), "0 records, 61 bytes, 0 % of 16384");
+        let debug = format!("{batch:?}");
+        assert!(debug.starts_with("KafkaBatch { magic: V2, record_count: 2, size: 89, now: "), "{debug}");
+        assert!(!debug.contains(" records: ["), "{debug}");
+        let all = format!("{batch:#?}");
+        assert_eq!(all.matches("RecordView {").count(), 2, "{all}");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Marks {
     batch: MarkOwner,
     next_serial: u64,
     furthest: usize,
-    /// Rollbacks that removed marked records: (serial number at that time, bytes left). Both numbers increase from entry to
+    /// Rollbacks that removed marked records: (serial number of the next mark, bytes left). Both numbers increase from entry to
     /// entry, because a rollback replaces the earlier ones that left as many bytes or more. So a mark is invalid exactly
     /// if the first entry made after it left fewer bytes than it marks.
     cuts: Vec<(u64, usize)>,
@@ -69,7 +69,6 @@ impl Marks {
             self.cuts.pop();
         }
         self.cuts.push((self.next_serial, len));
-        self.next_serial += 1;
         self.furthest = len;
     }
 }

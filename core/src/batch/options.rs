@@ -348,6 +348,8 @@ pub enum Boundary {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
@@ -369,6 +371,52 @@ mod tests {
         }
         let pinned = options.magic(MagicChoice::Pinned(Magic::V2));
         assert_eq!(pinned.clone().for_produce_version(2), pinned, "a format that is pinned stays");
+    }
+
+    #[test]
+    fn a_codec_that_an_older_broker_does_not_know_becomes_none() {
+        #[cfg(feature = "gzip")]
+        {
+            let options = BatchOptions::default().compression(Compression::gzip());
+            assert_eq!(options.clone().for_produce_version(2).compression, Compression::gzip());
+            assert_eq!(options.clone().for_produce_version(11), options);
+        }
+        #[cfg(feature = "zstd")]
+        {
+            let options = BatchOptions::default().compression(Compression::zstd());
+            assert_eq!(options.clone().for_produce_version(6), BatchOptions::default());
+            assert_eq!(options.clone().for_produce_version(7), options);
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_the_format_are_clamped() {
+        let options = BatchOptions::default();
+        assert_eq!([0, 1, 2].map(|records| options.clone().max_records(records).max_records), [1, 1, 2]);
+        let most = MAX_RECORDS;
+        assert_eq!(
+            [most, most + 1, u32::MAX].map(|records| options.clone().max_records(records).max_records),
+            [most; 3]
+        );
+        let capacities = [0, 7, MAX_BATCH_LEN - 1, MAX_BATCH_LEN, usize::MAX];
+        let clamped = [0, 7, MAX_BATCH_LEN - 1, MAX_BATCH_LEN, MAX_BATCH_LEN].map(Some);
+        assert_eq!(capacities.map(|bytes| options.clone().capacity(bytes).capacity), clamped);
+    }
+
+    #[test]
+    fn a_ratio_rises_at_once_and_falls_slowly() {
+        let observed = |ratio, seen| {
+            let mut ratio = CompressionRatio::new(ratio);
+            ratio.observe(seen);
+            ratio
+        };
+        assert_eq!(observed(0.5, 0.5).get(), 0.5);
+        assert_eq!(observed(0.5, 0.51).get(), 0.55);
+        assert_eq!(observed(0.5, 0.9).get(), 0.9);
+        assert_eq!(observed(0.5, 0.4).get(), 0.495);
+        assert_eq!(observed(0.5, 0.499).get(), 0.499);
+        assert_eq!(observed(0.5, f32::NAN).get(), 0.5);
+        assert_eq!(observed(0.5, 0.9).to_string(), "0.9");
     }
 
     #[test]
