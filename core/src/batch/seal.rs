@@ -457,32 +457,4 @@ impl Contents {
 }
 
 #[cfg(all(test, feature = "lz4"))]
-mod tests {
-    use core::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::Record;
-
-    /// The capacity of what it got.
-    #[derive(Default)]
-    struct Pool(AtomicUsize);
-
-    impl BufferPool for Pool {
-        fn put(&self, buffer: Vec<u8>) {
-            self.0.fetch_add(buffer.capacity(), Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn the_pool_gets_the_memory_of_a_batch_that_compression_makes_smaller() {
-        for (value, expected) in [("a".repeat(4_000), 10_000), ("a".into(), 0)] {
-            let options = BatchOptions::default().compression(Compression::Lz4);
-            let mut batch = options.build_with_buffer(Timestamp::from_millis(0), Vec::with_capacity(10_000)).unwrap();
-            batch.extend([Record::new(&value)]).unwrap();
-            let wire = batch.clone().seal().unwrap().wire;
-            let pool = Pool::default();
-            assert_eq!(batch.seal_with_pool(&pool).unwrap().wire, wire);
-            assert_eq!(pool.0.into_inner(), expected);
-        }
-    }
-}
+mod tests;

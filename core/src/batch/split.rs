@@ -88,14 +88,15 @@ impl KafkaBatch {
         self.filtered(|position| positions.binary_search(&position).is_err())
     }
 
-    /// Returns two batches of about the same number of bytes, the second one first. Each has at least one record.
+    /// Returns two batches of about the same number of bytes, the second one first. Each has at least one record, if this
+    /// batch has two.
     fn halves(&self, position: usize) -> [(usize, Self); 2] {
         let mut size = 0;
         let past_half = self.records().position(|record| {
             size += approximate_size(&record);
             size * 2 > self.payload().len()
         });
-        let middle = past_half.unwrap_or(self.record_count() / 2).clamp(1, self.record_count() - 1);
+        let middle = past_half.unwrap_or(self.record_count() / 2).max(1);
         [(position + middle, self.filtered(|at| at >= middle)), (position, self.filtered(|at| at < middle))]
     }
 
@@ -128,14 +129,45 @@ fn approximate_size(record: &RecordView<'_>) -> usize {
     LENGTHS_AND_DELTAS + headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
 }
 
-#[cfg(all(test, feature = "zstd"))]
+#[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use crate::batch::BatchOptions;
+    #[cfg(feature = "zstd")]
     use crate::compression::CompressError;
     use crate::magic::{Magic, MagicChoice};
     use crate::record::Record;
     use crate::time::Timestamp;
 
+    /// Returns the number of records of each part into which a batch of values with these lengths is split.
+    fn parts(magic: Magic, lens: &[usize]) -> Vec<usize> {
+        let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
+        let mut batch = options.build(Timestamp::from_millis(1)).unwrap();
+        batch.extend(lens.iter().map(|&len| Record::new(vec![7; len]))).unwrap();
+        let split = batch.split(usize::MAX).unwrap();
+        let mut position = 0;
+        for (at, part) in &split.parts {
+            assert_eq!(*at, position);
+            position += part.record_count();
+        }
+        split.parts.iter().map(|(_, part)| part.record_count()).collect()
+    }
+
+    #[test]
+    fn a_batch_is_split_in_the_middle_of_its_bytes() {
+        assert_eq!(parts(Magic::V2, &[100; 6]), [3, 3]);
+        assert_eq!(parts(Magic::V2, &[1, 1, 3, 3]), [2, 2], "half of the bytes are in the first part");
+        assert_eq!(parts(Magic::V2, &[1_000, 10, 10, 10, 10]), [1, 4]);
+        assert_eq!(parts(Magic::V2, &[10, 10, 10, 10, 1_000]), [4, 1]);
+        assert_eq!(parts(Magic::V2, &[1, 1, 1, 1, 1, 30]), [4, 2]);
+        // Fields around the value take most of these messages.
+        assert_eq!(parts(Magic::V1, &[0; 10]), [5, 5]);
+        assert_eq!(parts(Magic::V1, &[0; 3]), [1, 2]);
+    }
+
+    #[cfg(feature = "zstd")]
     #[test]
     fn a_batch_that_cannot_be_compressed_is_returned_whole() {
         for count in [1, 3] {

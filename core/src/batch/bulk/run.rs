@@ -285,3 +285,6 @@ fn copy_short(window: &mut [u8; WINDOW], at: usize, value: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

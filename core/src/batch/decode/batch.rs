@@ -230,3 +230,99 @@ impl<'a> RecordBatch<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+    use crate::batch::encode::v2 as encode;
+    use crate::batch::{BatchOptions, Stamp};
+    use crate::magic::MagicChoice;
+    use crate::record::Record;
+
+    fn encoded(magic: Magic, stamp: Stamp) -> Vec<u8> {
+        let mut batch = BatchOptions::default().magic(MagicChoice::Pinned(magic)).build(5).unwrap();
+        batch.extend([Record::new("secret"), Record::new("secret")]).unwrap();
+        batch.seal().unwrap().stamp(stamp).unwrap().bytes().to_vec()
+    }
+
+    fn decoded(bytes: &[u8]) -> RecordBatch<'_> {
+        RecordBatches::new(bytes).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_base_offset_is_that_of_the_header_or_of_the_first_message() {
+        assert_eq!(decoded(&encoded(Magic::V2, Stamp::default().base_offset(77))).base_offset(), Some(77));
+        let mut messages = encoded(Magic::V1, Stamp::NONE);
+        messages[7] = 78; // no checksum covers the offset
+        let run = decoded(&messages);
+        assert_eq!(run.base_offset(), Some(78));
+        assert_eq!(run.records(DEFAULT_MAX_DECOMPRESSED).unwrap().iter().next().unwrap().unwrap().offset, 78);
+    }
+
+    #[test]
+    fn the_time_of_the_log_cleaner_is_in_the_header_of_magic_2() {
+        let mut batch = BatchOptions::default().delete_horizon(99).build(5).unwrap();
+        batch.extend([Record::new("value")]).unwrap();
+        let bytes = batch.seal().unwrap().without_producer_id().bytes().clone();
+        assert_eq!(decoded(&bytes).delete_horizon(), Some(Timestamp::from_millis(99)));
+        for magic in [Magic::V0, Magic::V1, Magic::V2] {
+            let bytes = encoded(magic, Stamp::NONE);
+            let batch = decoded(&bytes);
+            assert_eq!((batch.delete_horizon(), batch.is_control(), batch.is_transactional()), (None, false, false));
+            assert_eq!(batch.next_offset(), (magic == Magic::V2).then_some(2));
+            assert_eq!((batch.attributes(), batch.bytes().len()), (0, bytes.len()));
+        }
+    }
+
+    /// The log cleaner removes all records of a batch and keeps its header, with the codec in the attributes.
+    #[test]
+    fn a_compressed_batch_without_records_has_none_to_decompress() {
+        let without_records = |record_count| {
+            let mut bytes = alloc::vec![0; HEADER_LEN];
+            let header = encode::Header {
+                base_offset: 0,
+                partition_leader_epoch: -1,
+                attributes: i16::from(Codec::Gzip.id()),
+                last_offset_delta: 4,
+                base_timestamp: 0,
+                max_timestamp: 0,
+                producer_id: -1,
+                producer_epoch: -1,
+                base_sequence: -1,
+                record_count,
+            };
+            encode::write_header(&mut bytes, &header);
+            bytes
+        };
+        let bytes = without_records(0);
+        let records = decoded(&bytes).records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+        assert_eq!((records.size(), records.iter().count(), decoded(&bytes).next_offset()), (0, 0, Some(5)));
+        let bytes = without_records(1);
+        let error = decoded(&bytes).records(DEFAULT_MAX_DECOMPRESSED).unwrap_err();
+        assert!(matches!(error.kind, DecodeErrorKind::Decompression(_)), "{error}");
+        assert_eq!((error.at, error.region), (HEADER_LEN, Region::Buffer));
+    }
+
+    #[test]
+    fn debug_texts_have_positions_and_no_data_of_the_application() {
+        let bytes = encoded(Magic::V2, Stamp::NONE);
+        let batches = RecordBatches::new(&bytes);
+        let batch = decoded(&bytes);
+        let records = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+        let mut iter = records.iter();
+        assert!(iter.next().unwrap().is_ok());
+        for (text, beginning) in [
+            (format!("{batches:?}"), format!("RecordBatches {{ size: {}, position: 0, state: Reading", bytes.len())),
+            (format!("{batch:?}"), format!("RecordBatch {{ magic: V2, codec: None, position: 0..{}", bytes.len())),
+            (format!("{records:?}"), format!("Records {{ size: {}, layout: V2(", records.size())),
+            (format!("{iter:?}"), format!("RecordIter {{ position: {}, number: 1", records.size() / 2)),
+        ] {
+            assert!(text.starts_with(&beginning), "{text} does not start with {beginning}");
+            assert!(!text.contains("secret") && !text.contains("115, 101"), "{text}");
+        }
+    }
+}

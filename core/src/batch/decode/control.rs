@@ -93,3 +93,60 @@ fn numbers<const N: usize>(bytes: Option<&[u8]>, part: &'static str) -> Result<[
     }
     Ok(numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::headers::HeaderList;
+    use crate::time::Timestamp;
+
+    fn control(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<ControlRecord, ControlRecordError> {
+        let timestamp = Timestamp::from_millis(0);
+        RecordView { offset: 0, timestamp, key, value, headers: HeaderList::EMPTY }.control()
+    }
+
+    #[test]
+    fn the_type_is_in_the_key_and_the_epoch_of_the_coordinator_in_the_value() {
+        use ControlType::{
+            Abort, Commit, KRaftVersion, KRaftVoters, LeaderChange, SnapshotFooter, SnapshotHeader, Unknown,
+        };
+
+        let value = [0, 9, 0x81, 0x02, 0x83, 0x04, 77]; // version, epoch, and what later versions may add
+        for (id, control_type, epoch) in [
+            (0, Abort, Some(i32::from_be_bytes([0x81, 0x02, 0x83, 0x04]))),
+            (1, Commit, Some(i32::from_be_bytes([0x81, 0x02, 0x83, 0x04]))),
+            (2, LeaderChange, None),
+            (3, SnapshotHeader, None),
+            (4, SnapshotFooter, None),
+            (5, KRaftVersion, None),
+            (6, KRaftVoters, None),
+            (7, Unknown(7), None),
+            (255, Unknown(255), None),
+        ] {
+            for version in [0, 258] {
+                let [high, low] = i16::to_be_bytes(version);
+                let found = control(Some(&[high, low, 0, id]), Some(&value)).unwrap();
+                assert_eq!(found, ControlRecord { version, control_type, coordinator_epoch: epoch });
+            }
+        }
+        assert_eq!(control(Some(&[0, 0, 0xff, 0xff]), None).unwrap().control_type, Unknown(-1));
+    }
+
+    #[test]
+    fn a_key_or_value_that_is_too_short_is_an_error() {
+        let marker = Some(&[0, 0, 0, 1][..]);
+        for (key, value, part, found, least) in [
+            (None, None, "key", 0, 4),
+            (Some(&[0, 0, 0][..]), None, "key", 3, 4),
+            (marker, None, "value", 0, 6),
+            (marker, Some(&[0, 0, 0, 0, 7][..]), "value", 5, 6),
+        ] {
+            assert_eq!(control(key, value), Err(ControlRecordError { part, found, least }));
+        }
+        let text = control(Some(&[0]), None).unwrap_err().to_string();
+        assert_eq!(text, "the key of the control record has 1 bytes, but at least 4 are required");
+        assert!(control(marker, Some(&[0, 0, 0, 0, 0, 7])).is_ok());
+    }
+}

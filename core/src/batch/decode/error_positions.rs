@@ -285,3 +285,39 @@ fn an_invalid_message_is_reported_at_its_field_and_the_message_after_it_is_read(
         }
     }
 }
+
+#[test]
+fn errors_are_printed_with_position_and_field() {
+    use DecodeErrorKind::{Cut, LeftOver};
+
+    let field = [
+        Field::Record,
+        Field::Attributes,
+        Field::TimestampDelta,
+        Field::OffsetDelta,
+        Field::Key,
+        Field::Value,
+        Field::HeaderCount,
+        Field::HeaderName,
+        Field::HeaderValue,
+    ];
+    assert_eq!(
+        field.map(|field| field.to_string()).join(", "),
+        "record, attributes, timestamp delta, offset delta, key, value, number of headers, header name, header value"
+    );
+    let kind = Cut { field: Field::Key };
+    let record = DecodeErrorScope::Record { start: 80, end: 90 };
+    let error = DecodeError { batch_at: 7, at: 84, region: Region::Buffer, record: Some(1), scope: record, kind };
+    assert_eq!(error.to_string(), "at byte 84, in record 1 (80..90) of the batch at byte 7: the key is cut off");
+    let batch = DecodeErrorScope::Batch { end: 99 };
+    let error = DecodeError { scope: batch, region: Region::Decompressed, ..error };
+    assert_eq!(
+        error.to_string(),
+        "at byte 84 of the decompressed records, in record 1 of the batch at bytes 7..99: the key is cut off"
+    );
+    let error = DecodeError { record: None, kind: LeftOver { count: 1 }, ..error };
+    assert_eq!(
+        error.to_string(),
+        "at byte 84 of the decompressed records, in the batch at bytes 7..99: 1 byte after the last field or record"
+    );
+}

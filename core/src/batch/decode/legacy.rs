@@ -249,4 +249,78 @@ mod tests {
             assert_eq!(matching_message_len(&damaged, magic, 0), None, "its checksum is wrong");
         }
     }
+
+    /// Otherwise each message of a run would be checked a second time.
+    #[test]
+    fn the_messages_of_a_run_are_decoded_without_another_check() {
+        for magic in [Magic::V0, Magic::V1] {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
+            let mut batch = options.build(Timestamp::from_millis(5)).unwrap();
+            let records = [Record::new("value").key("key"), Record::default(), Record::new("").key("")];
+            batch.extend(records).unwrap();
+            let bytes = batch.seal().unwrap().without_producer_id().bytes().clone();
+            let messages = Messages { magic, base_offset: 0, append_time: None, unchecked: false };
+            let mut position = 0;
+            for (offset, record) in records.iter().enumerate() {
+                let (view, len) = messages.next_verified(&bytes, position).unwrap();
+                assert_eq!((view.offset, view.key, view.value), (offset as i64, record.key, record.value));
+                assert_eq!(view.timestamp.millis(), if magic == Magic::V1 { 5 } else { -1 });
+                position += len;
+            }
+            assert_eq!(position, bytes.len());
+            let unchecked = Messages { unchecked: true, ..messages };
+            assert!(unchecked.next_verified(&bytes, 0).is_none());
+        }
+    }
+
+    /// A message with a null key and this value.
+    #[cfg(feature = "gzip")]
+    fn message_with(offset: i64, magic: i8, attributes: u8, value: &[u8]) -> alloc::vec::Vec<u8> {
+        let mut bytes = offset.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&[magic as u8, attributes]);
+        if magic == 1 {
+            bytes.extend_from_slice(&[0; 8]);
+        }
+        bytes.extend_from_slice(&[0xff; 4]);
+        bytes.extend_from_slice(&(value.len() as i32).to_be_bytes());
+        bytes.extend_from_slice(value);
+        let (size, crc) = ((bytes.len() - PREFIX_LEN) as i32, checksum::crc32(&bytes[CRC_COVERS_FROM..]));
+        bytes[8..PREFIX_LEN].copy_from_slice(&size.to_be_bytes());
+        bytes[PREFIX_LEN..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+        bytes
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn an_invalid_message_in_a_compressed_one_is_reported_at_its_position_after_decompression() {
+        use crate::batch::decode::Region;
+
+        let plain = |offset| message_with(offset, 1, 0, b"value");
+        let mut damaged = plain(1);
+        *damaged.last_mut().unwrap() ^= 1;
+        let (stored, computed) = (checksum::crc32(&plain(1)[16..]), checksum::crc32(&damaged[16..]));
+        for (inner, place, kind) in [
+            (message_with(1, 0, 0, b"value"), 16, DecodeErrorKind::InnerMagic { found: 0, expected: Magic::V1 }),
+            (message_with(1, 1, 1, b"value"), 17, DecodeErrorKind::NestedCompression),
+            (plain(i64::MAX), 0, DecodeErrorKind::OffsetRange { base: 98, delta: i64::MAX }),
+            (damaged, 12, DecodeErrorKind::Checksum { stored, computed }),
+        ] {
+            let payload = [&plain(0)[..], &inner, &plain(2)].concat();
+            let mut wire = alloc::vec::Vec::new();
+            crate::Compression::gzip().compress(Magic::V1, &payload, &mut wire).unwrap();
+            let bytes = message_with(100, 1, 1, &wire);
+            let batch = RecordBatches::new(&bytes).next().unwrap().unwrap();
+            assert_eq!(batch.base_offset(), None);
+            let records = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+            let read: alloc::vec::Vec<_> = records.iter().collect();
+            assert_eq!((read.len(), read[0].as_ref().unwrap().offset), (3, 98), "{kind}");
+            assert_eq!(read[2].as_ref().unwrap().offset, 100, "{kind}");
+            let error = read[1].as_ref().unwrap_err();
+            let start = plain(0).len();
+            assert_eq!(error.kind, kind);
+            assert_eq!((error.at, error.region, error.record), (start + place, Region::Decompressed, Some(1)));
+            assert_eq!(error.scope, DecodeErrorScope::Record { start, end: start + inner.len() });
+        }
+    }
 }
