@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::batch::BatchOptions;
+use crate::checksum;
+use crate::magic::MagicChoice;
 
 fn batch(options: BatchOptions) -> KafkaBatch {
     options.build(Timestamp::from_millis(1_000)).unwrap()
@@ -85,8 +87,28 @@ fn none_is_null_and_empty_is_not() {
 #[test]
 fn a_call_that_appends_nothing_says_so() {
     let mut batch = batch(BatchOptions::default());
-    let nothing = batch.extend([Record::new("a"); 0]).unwrap();
-    assert!(nothing.is_empty() && nothing.len() == 0 && nothing.positions() == (0..0));
+    let nothing = batch.extend(core::iter::empty::<Record<'_>>()).unwrap();
+    assert_eq!((nothing.is_empty(), nothing.positions()), (true, 0..0));
     let one = batch.extend([Record::new("a")]).unwrap();
-    assert!(!one.is_empty() && one.len() == 1);
+    assert_eq!((one.is_empty(), one.len(), one.positions()), (false, 1, 0..1));
+}
+
+#[test]
+fn appended_records_are_known_later_as_when_they_were_appended() {
+    for magic in [Magic::V0, Magic::V1, Magic::V2] {
+        let mut batch = batch(BatchOptions::default().magic(MagicChoice::Pinned(magic)));
+        let records = [Record::new("a").timestamp(7), Record::new("another").key("key"), Record::default()];
+        let appended = records.map(|record| batch.append(record).unwrap().appended().unwrap());
+        assert_eq!(batch.appended_records(0..3).collect::<Vec<_>>(), appended);
+        assert_eq!(batch.appended_records(1..99).collect::<Vec<_>>(), appended[1..]);
+        let mut start = 0;
+        for record in appended {
+            let message = &batch.payload()[start..start + record.size];
+            // The checksum of a message covers what follows it, from byte 16.
+            let crc = (magic != Magic::V2).then(|| checksum::crc32(&message[16..]));
+            assert_eq!(record.crc, crc);
+            start += record.size;
+        }
+        assert_eq!(start, batch.payload().len());
+    }
 }

@@ -275,4 +275,22 @@ mod tests {
             prop_assert!(out[3..] == field_by_field(&record, timestamp_delta, offset_delta));
         }
     }
+
+    /// Where the length field of a record becomes longer, which is the bound of the short fields.
+    #[test]
+    fn lengths_of_records_at_each_bound_are_written_as_field_by_field() {
+        for (body, prefix_len) in
+            [(63, 3), (64, 3), (8_191, 3), (8_192, 3), ((1 << 20) - 1, 3), (1 << 20, 3), (1 << 20, 12)]
+        {
+            let timestamp_delta = if prefix_len == 3 { 0 } else { i64::MAX };
+            let prefix = RecordPrefix::new(timestamp_delta, 0);
+            let others = |value_len: usize| body_len(&Record::new(&vec![0; value_len]), prefix) as usize - value_len;
+            let value = vec![7; body - others(body - others(body))];
+            let record = Record::new(&value[..]);
+            assert_eq!((prefix.len, body_len(&record, prefix)), (prefix_len, body as u64));
+            let mut out = Vec::new();
+            write(&mut out, &record, prefix, body as u64);
+            assert!(out == field_by_field(&record, timestamp_delta, 0), "{body}");
+        }
+    }
 }
