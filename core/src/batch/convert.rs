@@ -244,7 +244,7 @@ mod tests {
         assert!(converted.options().clone().build(0).is_ok());
         let back = converted.convert(Magic::V2, allowed).unwrap();
         let sealed = back.seal().unwrap().without_producer_id();
-        let read = crate::decode::RecordBatches::new(sealed.bytes()).next().unwrap().unwrap();
+        let read = crate::batch::decode::RecordBatches::new(sealed.bytes()).next().unwrap().unwrap();
         assert_eq!(read.delete_horizon(), None);
     }
 }

@@ -39,10 +39,12 @@ const SUITES: &[&str] = &[
     "__witnesses",
 ];
 
-/// A test binary.
+/// A test binary; or the simulation, which is a program.
 #[derive(Clone, Debug)]
 pub struct Suite {
     pub name: String,
+    /// What the program runs with, in place of the names of tests.
+    pub arguments: Option<&'static [&'static str]>,
     pub program: PathBuf,
     pub directory: PathBuf,
 }
@@ -55,7 +57,6 @@ pub struct Tree {
 
 #[derive(Deserialize)]
 struct Message {
-    reason: String,
     message: Option<Diagnostic>,
     executable: Option<PathBuf>,
     manifest_path: Option<PathBuf>,
@@ -166,8 +167,11 @@ impl Tree {
                 (&message.executable, &message.manifest_path, &message.target)
             {
                 let directory = manifest.parent().expect("a manifest is in a directory").to_path_buf();
-                if message.reason == "compiler-artifact" && target.kind != ["bin"] {
-                    suites.push(Suite { name: target.name.clone(), program: program.clone(), directory });
+                let is_simulation = target.name == "kafka-batch-simulation" && target.kind == ["bin"];
+                if is_simulation || target.kind != ["bin"] {
+                    let (name, program) = (target.name.clone(), program.clone());
+                    let arguments = is_simulation.then_some(&["--schedules", "500", "--jobs", "1"][..]);
+                    suites.push(Suite { name, arguments, program, directory });
                 }
             }
             let Some(error) = message.message.filter(|message| message.level == "error") else { continue };

@@ -64,7 +64,7 @@ fn main() {
             });
         }
     });
-    outcomes.print();
+    outcomes.print(&mutants);
 }
 
 /// The outcome of each mutant, by its name, and the file with them.
@@ -102,10 +102,10 @@ impl Outcomes {
     }
 
     /// Prints the figures of each folder, and the mutants that were not caught.
-    fn print(&self) {
-        let known = &self.known.lock().expect("no panics").0;
+    fn print(&self, mutants: &[Mutant]) {
+        let known: Vec<_> = mutants.iter().filter_map(|mutant| Some((&mutant.name, self.of(mutant)?))).collect();
         let mut folders: BTreeMap<&str, BTreeMap<&str, u32>> = BTreeMap::new();
-        for (name, outcome) in known {
+        for (name, outcome) in &known {
             let folder =
                 name.split(".rs:").next().and_then(|file| file.rsplit_once('/')).map_or("", |(folder, _)| folder);
             for folder in [folder, "all"] {

@@ -56,7 +56,7 @@ impl Reach {
         let _ = fs::remove_file(file);
         let begun = Instant::now();
         let output =
-            command(&suite).arg("--test-threads=2").env("MUTANT_REACHED", file).output().expect("the suite runs");
+            command(&suite, &["--test-threads=2"]).env("MUTANT_REACHED", file).output().expect("the suite runs");
         let usual = begun.elapsed();
         let listing = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{} fails without a mutant:\n{listing}", suite.name);
@@ -122,8 +122,8 @@ pub fn try_mutant(mutant: u32, reached: &[Reach], thorough: bool) -> Outcome {
 
 impl Selection<'_> {
     fn run(&self, mutant: u32) -> Outcome {
-        let mut command = command(self.suite);
-        command.args(["--test-threads=1", "--exact"]).args(&self.tests).env("MUTANT", mutant.to_string());
+        let mut command = command(self.suite, &["--test-threads=1", "--exact"]);
+        command.args(&self.tests).env("MUTANT", mutant.to_string());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the suite runs");
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
@@ -165,11 +165,12 @@ fn end(mut child: Child) {
 }
 
 /// Returns the program of the suite, with limited memory, as cargo runs it.
-fn command(suite: &Suite) -> Command {
+fn command(suite: &Suite, options: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"")])
         .arg(&suite.program)
+        .args(suite.arguments.unwrap_or(options))
         .current_dir(&suite.directory)
         .env("CARGO_MANIFEST_DIR", &suite.directory)
         .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
