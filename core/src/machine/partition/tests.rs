@@ -279,3 +279,124 @@ fn a_partition_is_in_use_while_it_has_batches_and_once_after_the_last_was_accept
     assert!(!world.partition.take_used());
     assert_eq!(format!("{}", world.partition), "t-3");
 }
+
+#[test]
+fn one_later_batch_proves_all_earlier_ones_that_await_proof() {
+    let mut world = World::new();
+    world.accept(4);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let rest: Vec<_> = (0..3).map(|_| world.send().unwrap()).collect();
+    rest.iter().for_each(|&entry| world.no_response(entry, BROKER));
+    world.effects();
+    rest.iter().for_each(|&entry| assert_eq!(world.send(), Ok(entry)));
+    world.answer(rest[0], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    world.answer(rest[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert!(world.effects().is_empty(), "both await proof");
+    world.answer(rest[2], ErrorCode::NONE, 43);
+    assert_eq!(world.effects(), ["1 at -1", "2 at -1", "7/0 confirmed", "3 at 43"]);
+    assert!(world.partition.is_empty());
+}
+
+#[test]
+fn a_batch_that_was_appended_on_too_few_replicas_can_be_proven_by_a_later_one() {
+    for appended in [ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND, ErrorCode::REQUEST_TIMED_OUT] {
+        let mut world = World::new();
+        world.accept(3);
+        let first = world.send().unwrap();
+        world.answer(first, ErrorCode::NONE, 40);
+        let (second, third) = (world.send().unwrap(), world.send().unwrap());
+        world.answer(second, appended, -1);
+        world.no_response(third, BROKER);
+        world.effects();
+        assert_eq!((world.send(), world.send()), (Ok(second), Ok(third)));
+        world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+        assert!(world.effects().is_empty(), "it awaits proof");
+        world.answer(third, ErrorCode::NONE, 42);
+        assert_eq!(world.effects(), ["1 at -1", "7/0 confirmed", "2 at 42"]);
+    }
+}
+
+#[test]
+fn a_batch_that_was_refused_when_none_was_sent_after_it_can_be_proven_by_one_that_is_sent_later() {
+    let mut world = World::new();
+    world.accept(2);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let second = world.send().unwrap();
+    world.answer(second, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    world.effects();
+    world.accept(1);
+    assert_eq!(world.send(), Ok(second));
+    let third = world.send().unwrap();
+    world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert!(world.effects().is_empty(), "it awaits proof");
+    world.answer(third, ErrorCode::NONE, 42);
+    assert_eq!(world.effects(), ["1 at -1", "7/0 confirmed", "2 at 42"]);
+}
+
+#[test]
+fn batches_to_a_topic_that_was_created_again_are_not_pipelined_until_one_is_accepted() {
+    let mut world = World::new();
+    world.accept(5);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    world.partition.on_recreated();
+    let second = world.send().unwrap();
+    assert_eq!(world.send(), Err(BlockedOn::Metadata));
+    world.answer(second, ErrorCode::NONE, 41);
+    assert!(world.send().is_ok() && world.send().is_ok());
+}
+
+/// A broker this old neither knows producer ids nor detects a duplicate.
+#[test]
+fn what_may_be_written_is_not_sent_to_a_broker_that_detects_no_duplicates() {
+    let old = SendPath {
+        versions: Versions { produce: 2, metadata: 1, init_producer_id: None },
+        is_idempotent: false,
+        ..World::path_to(BROKER)
+    };
+    for (code, sendable) in
+        [(ErrorCode::REQUEST_TIMED_OUT, Err(BlockedOn::Metadata)), (ErrorCode::NOT_ENOUGH_REPLICAS, Ok(0))]
+    {
+        let mut world = World::new();
+        world.accept(1);
+        let first = world.send().unwrap();
+        world.answer(first, code, -1);
+        assert_eq!(world.partition.sendable(&old, &world.identities), sendable, "{code}");
+        assert_eq!(world.partition.sendable(&World::path_to(BROKER), &world.identities), Ok(0));
+    }
+    // New batches are sent to it one at a time: without sequence numbers, the second could overtake the first.
+    let mut world = World::new();
+    world.accept(3);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    world.send().unwrap();
+    assert_eq!(world.partition.sendable(&World::path_to(BROKER), &world.identities), Ok(1));
+    assert_eq!(world.partition.sendable(&old, &world.identities), Err(BlockedOn::Metadata));
+}
+
+#[test]
+fn a_producer_id_is_needed_for_batches_without_one_only() {
+    let mut world = World::new();
+    let none = IdentityManager::default();
+    assert!(!world.partition.waits_for_identity(&none), "there is no batch");
+    world.accept(1);
+    assert!(world.partition.waits_for_identity(&none));
+    assert!(!world.partition.waits_for_identity(&world.identities), "there is a producer id");
+    world.send().unwrap();
+    assert!(!world.partition.waits_for_identity(&none), "the batch has one");
+}
+
+/// A request has each topic once.
+#[test]
+fn partitions_are_ordered_by_topic_and_then_by_number() {
+    let mut partitions: Vec<_> = [("b", 1, 1), ("a", 0, 2), ("b", 1, 0), ("a", 0, 1)]
+        .map(|(topic, index, number)| Partition::new(topic.into(), index, number))
+        .into();
+    partitions.sort_by(Partition::compare);
+    assert_eq!(
+        partitions.iter().map(|partition| format!("{partition}")).collect::<Vec<_>>(),
+        ["a-1", "a-2", "b-0", "b-1"]
+    );
+}

@@ -6,9 +6,11 @@ mod commands;
 mod connection_errors;
 mod connections;
 mod identities;
+mod limits;
 #[cfg(debug_assertions)]
 mod misuse;
 mod never;
+mod responses;
 mod retries;
 mod sizes;
 mod topics;

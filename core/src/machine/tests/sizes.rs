@@ -135,3 +135,47 @@ fn the_bytes_of_a_batch_are_never_copied() {
     }
     assert!(places.len() == 3 && places.iter().all(|place| *place == places[0]), "{places:?}");
 }
+
+#[test]
+fn the_offsets_of_a_part_are_those_of_its_records_or_unknown() {
+    for (offset, code, expected) in [
+        (0, ErrorCode::NONE, [Some(0), Some(1), Some(0), Some(1)]),
+        (100, ErrorCode::DUPLICATE_SEQUENCE_NUMBER, [None, None, Some(100), Some(101)]),
+    ] {
+        let mut world = World::new(|config| config.split_too_large = true);
+        world.offset = offset;
+        world.responses.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(code.0), Some(0)]);
+        let value = "v".repeat(100); // so that the parts have two records each
+        world.send(&[&value, &value, &value, &value], 0);
+        world.pass(at(5_000));
+        let [.., Event::Delivered { delivery, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+        assert_eq!([0, 1, 2, 3].map(|position| delivery.offset(position)), expected);
+    }
+}
+
+/// zstd needs magic 2, so a batch that is converted for an older broker loses its compression, and can become too large.
+#[cfg(feature = "zstd")]
+#[test]
+fn a_batch_that_becomes_too_large_for_an_older_broker_fails_whole_unless_it_may_be_split() {
+    for split in [false, true] {
+        let mut world = World::new(|config| {
+            config.split_too_large = split;
+            config.down_conversion = crate::batch::convert::DownConversion::DropAll;
+        });
+        world.produce = 2;
+        let options = crate::BatchOptions::default().max_message_bytes(600).compression("zstd".parse().unwrap());
+        let mut batch = options.build(0).unwrap();
+        batch.extend([Record::new(&"x".repeat(400)), Record::new(&"x".repeat(400))]).unwrap();
+        world.producer.send(batch.seal().unwrap(), to(0), world.now).unwrap();
+        world.pass(at(5_000));
+        assert_eq!(world.produced().len(), if split { 2 } else { 0 });
+        if split {
+            assert!(
+                matches!(&world.events[..], [.., Event::Delivered { delivery, .. }] if delivery.record_count() == 2)
+            );
+        } else {
+            assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+            assert!(matches!(world.error().reason, FailureReason::Seal(_)), "{}", world.error());
+        }
+    }
+}

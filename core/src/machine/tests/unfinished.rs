@@ -57,3 +57,30 @@ fn each_record_of_a_split_batch_has_its_own_fate() {
     let [(0, Err(fates), 4)] = &taken(&mut world)[..] else { panic!("exactly one batch must be returned") };
     assert_eq!(fates[..], [Some(Fate::Written), UNKNOWN, NOT_WRITTEN, NOT_WRITTEN]);
 }
+
+#[test]
+fn what_was_refused_before_is_unknown_since_it_was_sent() {
+    let mut world = World::new(|_| {});
+    world.send(&["first"], 0);
+    world.run();
+    world.responses.push_back(Some(ErrorCode::NOT_ENOUGH_REPLICAS.0));
+    world.send(&["refused"], 0);
+    world.run();
+    world.events.clear();
+    assert_eq!(taken(&mut world), [(1, Err(vec![UNKNOWN]), 1)]);
+}
+
+#[test]
+fn parts_of_several_records_that_were_never_sent_are_not_written() {
+    let mut world = World::new(|config| {
+        config.split_too_large = true;
+        config.enable_idempotence = false; // one part at a time
+    });
+    world.responses.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), None]);
+    world.send(&["a", "b", "c", "d", "e", "f"], 0);
+    world.run();
+    let [(0, Err(fates), 6)] = &taken(&mut world)[..] else { panic!("exactly one batch must be returned") };
+    let sent = fates.iter().take_while(|&&fate| fate == UNKNOWN).count();
+    assert!((1..6).contains(&sent), "{fates:?}");
+    assert!(fates[sent..].iter().all(|&fate| fate == NOT_WRITTEN), "{fates:?}");
+}
