@@ -2,10 +2,10 @@
 
 use super::identity::Identity;
 
-/// Returns the sequence number `records` after this one. Wraps from `i32::MAX` to 0. A batch has at most `i32::MAX` records.
+/// Returns the sequence number `records` after this one. Wraps from `i32::MAX` to 0.
 pub(super) const fn advance(sequence: i32, records: usize) -> i32 {
     const MODULUS: u64 = 1 << 31;
-    ((sequence as u64 + records as u64) % MODULUS) as i32
+    ((sequence as u64 + records as u64 % MODULUS) % MODULUS) as i32
 }
 
 /// How many batches of a producer a broker remembers, the last ones of each partition
