@@ -10,34 +10,10 @@ use serde::Deserialize;
 use crate::mutants::Mutant;
 use crate::schemata::{mutant_at, rewrite};
 
-/// What is built, besides the options that every build has.
-const SUITES: &[&str] = &[
-    "-p",
-    "kafka-batch-core",
-    "-p",
-    "kafka-batch",
-    "-p",
-    "kafka-batch-simulation",
-    "--lib",
-    "--test",
-    "allocation",
-    "--test",
-    "differential",
-    "--test",
-    "java_tolerance",
-    "--test",
-    "laws",
-    "--test",
-    "scenarios",
-    "--test",
-    "named",
-    "--test",
-    "user_requests",
-    "--test",
-    "vectors",
-    "--features",
-    "__witnesses",
-];
+/// The test binaries that are built: those that test core and take seconds.
+const SUITES: &str = "test --no-run -p kafka-batch-core -p kafka-batch -p kafka-batch-simulation --features __witnesses --lib \
+    --test allocation --test differential --test java_tolerance --test laws --test named --test scenarios \
+    --test user_requests --test vectors";
 
 /// A test binary; or the simulation, which is a program.
 #[derive(Clone, Debug)]
@@ -129,16 +105,13 @@ impl Tree {
     /// include those that are known, and the mutants that cannot be switched at run time.
     pub fn build(&self, mutants: &[Mutant], mut unviable: BTreeSet<u32>) -> (Vec<Suite>, BTreeSet<u32>, Vec<u32>) {
         // First core alone, whose errors come soonest.
-        for arguments in [
-            &["check", "-p", "kafka-batch-core", "--features", "zstd,gzip,snappy,lz4,json,proptest"][..],
-            &[&["test", "--no-run"], SUITES].concat(),
-        ] {
+        for command in ["check -p kafka-batch-core --all-features", SUITES] {
             loop {
                 let viable: Vec<_> = mutants.iter().filter(|m| !unviable.contains(&m.number)).collect();
                 let left_out = self.write(&viable);
-                let (suites, wrong) = self.cargo(arguments);
+                let (suites, wrong) = self.cargo(command);
                 if wrong.is_empty() {
-                    if arguments[0] == "test" {
+                    if command == SUITES {
                         return (suites, unviable, left_out);
                     }
                     break;
@@ -151,9 +124,9 @@ impl Tree {
     }
 
     /// Runs cargo. Returns the test binaries and the mutants with errors, of which there are none if it succeeded.
-    fn cargo(&self, arguments: &[&str]) -> (Vec<Suite>, BTreeSet<u32>) {
+    fn cargo(&self, command: &str) -> (Vec<Suite>, BTreeSet<u32>) {
         let output = Command::new("cargo")
-            .args(arguments)
+            .args(command.split_ascii_whitespace())
             .args(["--message-format=json", "--config", "profile.dev.package.kafka-batch-core.opt-level=1"])
             .current_dir(&self.root)
             .env("RUSTC_WORKSPACE_WRAPPER", concat!(env!("CARGO_MANIFEST_DIR"), "/rustc"))
@@ -170,7 +143,7 @@ impl Tree {
                 let is_simulation = target.name == "kafka-batch-simulation" && target.kind == ["bin"];
                 if is_simulation || target.kind != ["bin"] {
                     let (name, program) = (target.name.clone(), program.clone());
-                    let arguments = is_simulation.then_some(&["--schedules", "500", "--jobs", "1"][..]);
+                    let arguments = is_simulation.then_some(&["--schedules", "100", "--jobs", "1"][..]);
                     suites.push(Suite { name, arguments, program, directory });
                 }
             }
