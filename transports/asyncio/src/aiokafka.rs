@@ -2,11 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kafka_batch_core::SealedBatch;
 use kafka_batch_core::batch::Stamp;
+use kafka_batch_core::{Magic, SealedBatch};
 use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict};
+
+use crate::errors;
+use crate::options::value_error;
+use crate::shared::{Sent, Shared, State};
 
 /// A sealed batch, as aiokafka's sender calls it. None of its methods can fail: an exception in the sender would end the
 /// producer (`Unexpected error during batch delivery`), so what can fail is done before the producer has the batch.
@@ -18,11 +22,40 @@ pub(crate) struct Builder {
     built: PyOnceLock<Py<PyBytes>>,
 }
 
-impl Builder {
-    pub(crate) fn new(sealed: Arc<SealedBatch>, transactional: bool) -> Self {
-        let stamp = Mutex::new(Stamp::NONE.transactional(transactional));
-        Self { sealed, stamp, built: PyOnceLock::new() }
+/// Seals a batch and claims it for one producer.
+pub(crate) fn claim(py: Python<'_>, shared: &Shared, idempotent: bool, transactional: bool) -> PyResult<Builder> {
+    shared.seal(py).map_err(|reason| errors::seal(py, &reason))?;
+    let claimed = shared.access(py, |state| match state {
+        State::Sealed(sealed) if idempotent && sealed.magic() != Magic::V2 => Err(Some(sealed.magic())),
+        State::Sealed(sealed) => {
+            let sealed = Arc::new(sealed.clone());
+            let (record_count, size) = (sealed.record_count(), sealed.size());
+            *state = State::Sent(Sent { record_count, size, sealed: Some(Arc::clone(&sealed)) });
+            Ok(sealed)
+        }
+        _ => Err(None),
+    });
+    match claimed {
+        Ok(sealed) => {
+            let stamp = Mutex::new(Stamp::NONE.transactional(transactional));
+            Ok(Builder { sealed, stamp, built: PyOnceLock::new() })
+        }
+        Err(None) => Err(errors::sent(py)),
+        Err(Some(magic)) => Err(value_error(&format_args!(
+            "{magic} carries no producer id: an idempotent or transactional producer needs a batch without api_version"
+        ))),
     }
+}
+
+/// Undoes [`claim`]: the producer did not accept the batch.
+pub(crate) fn unclaim(py: Python<'_>, shared: &Shared) {
+    shared.access(py, |state| {
+        if let State::Sent(Sent { sealed, .. }) = state {
+            if let Some(sealed) = sealed.take() {
+                *state = State::Sealed(Arc::unwrap_or_clone(sealed));
+            }
+        }
+    });
 }
 
 #[pymethods]

@@ -1,21 +1,16 @@
 //! `KafkaBatch`, as Python sees it.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use kafka_batch_core as core;
-use kafka_batch_core::message::RecordComposer;
-use kafka_batch_core::{Append, AppendError, BatchOptions, Record as CoreRecord, SealedBatch};
-use pyo3::exceptions::PyTypeError;
+use kafka_batch_core::{AppendError, BatchOptions, Record as CoreRecord, SealedBatch};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::aiokafka::Builder;
-use crate::call::Args;
+use crate::aiokafka::{self, Builder};
+use crate::call::{Arg, Args, no_others};
 use crate::errors::{self, Refusal, exception, lookup};
 use crate::fill;
-use crate::message::Body;
-use crate::octets::{Octets, wrong_type};
 use crate::options::{Settings, value_error};
 use crate::record::{RecordMetadata, records};
 use crate::shared::{Sent, Shared, State, TakeError};
@@ -43,29 +38,6 @@ const SLOW_TO_SEAL: usize = 64 * 1024;
 /// A position in a batch, for `KafkaBatch.rollback`.
 #[pyclass(module = "kafka_batch", frozen)]
 pub(crate) struct Mark(core::batch::Mark);
-
-/// An argument that can be `None` and can be missing.
-pub(crate) enum Arg<'py> {
-    Missing,
-    Given(Bound<'py, PyAny>),
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'py> {
-    type Error = std::convert::Infallible;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
-        Ok(Self::Given(object.to_owned()))
-    }
-}
-
-/// Refuses keywords that a method does not have. Those that take any number of messages have `**others`, because PyO3 then uses
-/// the tuple of arguments that Python passes, and otherwise copies it.
-fn no_others(method: &str, others: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-    match others.and_then(|others| others.keys().into_iter().next()) {
-        None => Ok(()),
-        Some(name) => Err(PyTypeError::new_err(format!("{method}() got an unexpected keyword argument '{name}'"))),
-    }
-}
 
 impl KafkaBatch {
     fn with_state(state: State, options: BatchOptions, flags: Flags) -> Self {
@@ -119,49 +91,6 @@ impl KafkaBatch {
             Found::Taken => Err(errors::sent(py)),
         }
     }
-
-    /// Calls a function with the record that the arguments of `append`, `cost` or `fits` make.
-    #[inline]
-    pub(crate) fn with_record<R>(
-        args: &Args<'_, '_>,
-        message: &Arg<'_>,
-        value: &Arg<'_>,
-        method: &str,
-        function: impl FnOnce(CoreRecord<'_>) -> PyResult<R>,
-    ) -> PyResult<R> {
-        match (message, value) {
-            (Arg::Given(message), Arg::Missing) => {
-                let body = Body::read(message.as_borrowed(), args.has_key())
-                    .map_err(|error| Refusal::Encoding(error).into_exception(message.py(), None))?;
-                if let Some(headers) = body.kind().headers().filter(|_| args.has_no_headers()) {
-                    return args.raw(|key, _, timestamp| {
-                        function(CoreRecord { key, value: body.value(), headers, timestamp })
-                    });
-                }
-                args.with(|defaults| {
-                    let mut composer = RecordComposer::new(*defaults);
-                    let record = composer.compose(&body).map_err(|error| value_error(&error))?;
-                    function(record)
-                })
-            }
-            (Arg::Missing, Arg::Given(value)) => args.raw(|key, headers, timestamp| {
-                let value = match value.is_none() {
-                    true => None,
-                    false => Some(
-                        Octets::bytes_like(value)?
-                            .ok_or_else(|| wrong_type(value, "value", "bytes-like or None (text is a message)"))?,
-                    ),
-                };
-                function(CoreRecord {
-                    key,
-                    value: value.as_ref().map(Octets::as_slice),
-                    headers: headers.into(),
-                    timestamp,
-                })
-            }),
-            _ => Err(PyTypeError::new_err(format!("{method}() takes a message or a value"))),
-        }
-    }
 }
 
 #[pymethods]
@@ -207,28 +136,19 @@ impl KafkaBatch {
     fn append(
         &self,
         py: Python<'_>,
-        message: Arg<'_>,
+        message: Arg<'_, '_>,
         timestamp_ms: Option<i64>,
         headers: Option<&Bound<'_, PyAny>>,
         reply_to: &str,
         correlation_id: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
-        value: Arg<'_>,
+        value: Arg<'_, '_>,
         timestamp: Option<i64>,
-    ) -> PyResult<Option<RecordMetadata>> {
+    ) -> PyResult<Option<Py<RecordMetadata>>> {
         let args = Args { timestamp_ms: timestamp_ms.or(timestamp), headers, reply_to, correlation_id, key };
-        Self::with_record(&args, &message, &value, "append", |record| {
+        args.with_record(&message, &value, "append", |record| {
             let now = record.timestamp.unwrap_or_else(|| SystemTime::now().into());
-            let record = CoreRecord { timestamp: Some(now), ..record };
-            let answer = self.shared.access(py, |state| match state {
-                State::Open(batch) => Some(batch.append(record)),
-                _ => None,
-            });
-            match answer {
-                Some(Ok(Append::Appended(taken))) => Ok(Some(taken.into())),
-                None | Some(Ok(Append::Full(_))) => Ok(None),
-                Some(Err(error)) => Err(Refusal::Invalid(error).into_exception(py, None)),
-            }
+            self.shared.append(py, CoreRecord { timestamp: Some(now), ..record })
         })
     }
 
@@ -298,17 +218,17 @@ impl KafkaBatch {
     fn cost(
         &self,
         py: Python<'_>,
-        message: Arg<'_>,
+        message: Arg<'_, '_>,
         timestamp_ms: Option<i64>,
         headers: Option<&Bound<'_, PyAny>>,
         reply_to: &str,
         correlation_id: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
-        value: Arg<'_>,
+        value: Arg<'_, '_>,
         timestamp: Option<i64>,
     ) -> PyResult<usize> {
         let args = Args { timestamp_ms: timestamp_ms.or(timestamp), headers, reply_to, correlation_id, key };
-        Self::with_record(&args, &message, &value, "cost", |record| {
+        args.with_record(&message, &value, "cost", |record| {
             let now = SystemTime::now();
             let cost: Result<usize, AppendError> = self.open(py, |batch| {
                 batch.set_now(now);
@@ -326,17 +246,17 @@ impl KafkaBatch {
     fn fits(
         &self,
         py: Python<'_>,
-        message: Arg<'_>,
+        message: Arg<'_, '_>,
         timestamp_ms: Option<i64>,
         headers: Option<&Bound<'_, PyAny>>,
         reply_to: &str,
         correlation_id: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
-        value: Arg<'_>,
+        value: Arg<'_, '_>,
         timestamp: Option<i64>,
     ) -> PyResult<bool> {
         let args = Args { timestamp_ms: timestamp_ms.or(timestamp), headers, reply_to, correlation_id, key };
-        Self::with_record(&args, &message, &value, "fits", |record| {
+        args.with_record(&message, &value, "fits", |record| {
             let now = SystemTime::now();
             Ok(self.shared.access(py, |state| match state {
                 State::Open(batch) => {
@@ -449,35 +369,12 @@ impl KafkaBatch {
     /// Seals and claims the batch for aiokafka.
     #[pyo3(signature = (*, idempotent, transactional))]
     fn _builder(&self, py: Python<'_>, idempotent: bool, transactional: bool) -> PyResult<Builder> {
-        self.shared.seal(py).map_err(|reason| errors::seal(py, &reason))?;
-        let claimed = self.shared.access(py, |state| match state {
-            State::Sealed(sealed) if idempotent && sealed.magic() != core::Magic::V2 => Err(Some(sealed.magic())),
-            State::Sealed(sealed) => {
-                let sealed = Arc::new(sealed.clone());
-                let (record_count, size) = (sealed.record_count(), sealed.size());
-                *state = State::Sent(Sent { record_count, size, sealed: Some(Arc::clone(&sealed)) });
-                Ok(sealed)
-            }
-            _ => Err(None),
-        });
-        match claimed {
-            Ok(sealed) => Ok(Builder::new(sealed, transactional)),
-            Err(None) => Err(errors::sent(py)),
-            Err(Some(magic)) => Err(value_error(&format_args!(
-                "{magic} carries no producer id: an idempotent or transactional producer needs a batch without api_version"
-            ))),
-        }
+        aiokafka::claim(py, &self.shared, idempotent, transactional)
     }
 
     /// Undoes `_builder`: the producer did not accept the batch.
     fn _unclaim(&self, py: Python<'_>) {
-        self.shared.access(py, |state| {
-            if let State::Sent(Sent { sealed, .. }) = state {
-                if let Some(sealed) = sealed.take() {
-                    *state = State::Sealed(Arc::unwrap_or_clone(sealed));
-                }
-            }
-        });
+        aiokafka::unclaim(py, &self.shared);
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {

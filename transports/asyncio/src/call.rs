@@ -1,11 +1,41 @@
 //! The arguments that the calls which fill a batch have in common.
 
-use kafka_batch_core::message::Defaults;
-use kafka_batch_core::{Header, Timestamp};
-use pyo3::prelude::*;
+use std::convert::Infallible;
 
+use kafka_batch_core::message::{Defaults, RecordComposer};
+use kafka_batch_core::{Header, Record, Timestamp};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::Refusal;
 use crate::headers::{Headers, views};
-use crate::octets::Octets;
+use crate::message::Body;
+use crate::octets::{Octets, wrong_type};
+use crate::options::value_error;
+
+/// An argument that can be `None` and can be missing.
+pub(crate) enum Arg<'a, 'py> {
+    Missing,
+    Given(Borrowed<'a, 'py, PyAny>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'a, 'py> {
+    type Error = Infallible;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self::Given(object))
+    }
+}
+
+/// Refuses keywords that a method does not have. Those that take any number of messages have `**others`, because PyO3 then uses
+/// the tuple of arguments that Python passes, and otherwise copies it.
+pub(crate) fn no_others(method: &str, others: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    match others.and_then(|others| others.keys().into_iter().next()) {
+        None => Ok(()),
+        Some(name) => Err(PyTypeError::new_err(format!("{method}() got an unexpected keyword argument '{name}'"))),
+    }
+}
 
 /// What a call sets for all its messages.
 pub(crate) struct Args<'a, 'py> {
@@ -37,9 +67,47 @@ impl Args<'_, '_> {
         function(&defaults)
     }
 
+    /// Calls a function with the record that the arguments of `append`, `cost`, `fits` or `send` make.
+    #[inline]
+    pub(crate) fn with_record<R>(
+        &self,
+        message: &Arg<'_, '_>,
+        value: &Arg<'_, '_>,
+        method: &str,
+        function: impl FnOnce(Record<'_>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        match (message, value) {
+            (Arg::Given(message), Arg::Missing) => {
+                let body = Body::read(*message, self.has_key())
+                    .map_err(|error| Refusal::Encoding(error).into_exception(message.py(), None))?;
+                if let Some(headers) = body.kind().headers().filter(|_| self.has_no_headers()) {
+                    return self
+                        .raw(|key, _, timestamp| function(Record { key, value: body.value(), headers, timestamp }));
+                }
+                self.with(|defaults| {
+                    let mut composer = RecordComposer::new(*defaults);
+                    let record = composer.compose(&body).map_err(|error| value_error(&error))?;
+                    function(record)
+                })
+            }
+            (Arg::Missing, Arg::Given(value)) => self.raw(|key, headers, timestamp| {
+                let value = match value.is_none() {
+                    true => None,
+                    false => Some(
+                        Octets::bytes_like(value)?
+                            .ok_or_else(|| wrong_type(value, "value", "bytes-like or None (text is a message)"))?,
+                    ),
+                };
+                let value = value.as_ref().map(Octets::as_slice);
+                function(Record { key, value, headers: headers.into(), timestamp })
+            }),
+            _ => Err(PyTypeError::new_err(format!("{method}() takes a message or a value"))),
+        }
+    }
+
     /// As [`with`](Self::with), for a record that is not encoded: key, headers and timestamp alone.
     #[inline]
-    pub(crate) fn raw<R>(
+    fn raw<R>(
         &self,
         function: impl FnOnce(Option<&[u8]>, &[Header<'_>], Option<Timestamp>) -> PyResult<R>,
     ) -> PyResult<R> {

@@ -6,9 +6,12 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use kafka_batch_core::{KafkaBatch, SealErrorReason, SealedBatch};
+use kafka_batch_core::{Append, KafkaBatch, Record, SealErrorReason, SealedBatch};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
+
+use crate::errors::Refusal;
+use crate::record::{MetadataCache, RecordMetadata, Reuse, metadata};
 
 pub(crate) enum State {
     Open(KafkaBatch),
@@ -34,28 +37,80 @@ pub(crate) enum TakeError {
 }
 
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    guarded: Mutex<Guarded>,
     sealed: Condvar,
+}
+
+struct Guarded {
+    state: State,
+    metadata: MetadataCache,
+}
+
+impl Guarded {
+    const fn is_sealing(&self) -> bool {
+        matches!(self.state, State::Sealing)
+    }
 }
 
 impl Shared {
     pub(crate) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), sealed: Condvar::new() }
+        let guarded = Guarded { state, metadata: MetadataCache::default() };
+        Self { guarded: Mutex::new(guarded), sealed: Condvar::new() }
     }
 
     /// Calls a function with the state, which is not [`State::Sealing`]. The function must not call Python.
     pub(crate) fn access<R>(&self, py: Python<'_>, function: impl FnOnce(&mut State) -> R) -> R {
+        function(&mut self.lock(py).state)
+    }
+
+    /// Locks the state once it is not [`State::Sealing`].
+    #[inline]
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Guarded> {
+        let guarded = self.guarded.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        if guarded.is_sealing() { self.lock_after_sealing(py, guarded) } else { guarded }
+    }
+
+    #[cold]
+    fn lock_after_sealing<'a>(&'a self, py: Python<'_>, sealing: MutexGuard<'a, Guarded>) -> MutexGuard<'a, Guarded> {
+        drop(sealing);
         loop {
-            let mut state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-            if !matches!(*state, State::Sealing) {
-                return function(&mut state);
-            }
-            drop(state);
             py.detach(|| {
-                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(self.sealed.wait_while(state, |state| matches!(state, State::Sealing)));
+                let guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(self.sealed.wait_while(guarded, |guarded| guarded.is_sealing()));
             });
+            let guarded = self.guarded.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+            if !guarded.is_sealing() {
+                return guarded;
+            }
         }
+    }
+
+    /// Appends a record. Returns its metadata, or `None` if it does not fit or the batch is not open.
+    #[inline]
+    pub(crate) fn append(&self, py: Python<'_>, record: Record<'_>) -> PyResult<Option<Py<RecordMetadata>>> {
+        let mut guarded = self.lock(py);
+        let State::Open(batch) = &mut guarded.state else { return Ok(None) };
+        let appended = match batch.append(record) {
+            Ok(Append::Appended(appended)) => appended,
+            Ok(Append::Full(_)) => return Ok(None),
+            Err(error) => {
+                drop(guarded);
+                return Err(Refusal::Invalid(error).into_exception(py, None));
+            }
+        };
+        let is_first = match guarded.metadata.reuse(py, appended) {
+            Reuse::Reused(metadata) => return Ok(Some(metadata)),
+            Reuse::InUse => false,
+            Reuse::Empty => true,
+        };
+        drop(guarded);
+        let metadata = metadata(py, appended)?;
+        if is_first {
+            // Another thread may have been faster. The object that is then too many is dropped without the lock.
+            let excess = self.lock(py).metadata.keep(metadata.clone_ref(py));
+            drop(excess);
+        }
+        Ok(Some(metadata))
     }
 
     /// Compresses the batch, without the interpreter. Has no effect if it is sealed or sent.
@@ -99,8 +154,8 @@ impl Shared {
         })
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,17 +164,17 @@ struct Restored<'a>(&'a Shared);
 
 impl Restored<'_> {
     fn set(&self, state: State) {
-        *self.0.locked() = state;
+        self.0.locked().state = state;
     }
 }
 
 impl Drop for Restored<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.locked();
-        if matches!(*state, State::Sealing) {
-            *state = State::Sent(Sent { record_count: 0, size: 0, sealed: None }); // the panic took the batch
+        let mut guarded = self.0.locked();
+        if guarded.is_sealing() {
+            guarded.state = State::Sent(Sent { record_count: 0, size: 0, sealed: None }); // the panic took the batch
         }
-        drop(state);
+        drop(guarded);
         self.0.sealed.notify_all();
     }
 }

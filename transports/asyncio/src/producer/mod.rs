@@ -25,8 +25,8 @@ use pyo3::types::{PyBytes, PyList};
 
 use self::actions::{Action, Connections};
 use self::operations::{OperationId, Operations, OwnedRecord, Ready};
-use crate::batch::{Arg, Flags, KafkaBatch};
-use crate::call::Args;
+use crate::batch::{Flags, KafkaBatch};
+use crate::call::{Arg, Args};
 use crate::errors::{Refusal, exception};
 
 pub(crate) use self::delivery::{Delivery, RecordDelivery};
@@ -152,7 +152,7 @@ impl Machine {
         reply_to: &str,
     ) -> PyResult<OperationId> {
         let args = Args { timestamp_ms, headers, reply_to, correlation_id, key };
-        KafkaBatch::with_record(&args, &Arg::Given(message), &Arg::Missing, "send", |record| {
+        args.with_record(&Arg::Given(message.as_borrowed()), &Arg::Missing, "send", |record| {
             let mut state = self.state(py);
             let State { producer, operations, .. } = &mut *state;
             let to = Destination::from((topic, partition));
