@@ -54,7 +54,7 @@ impl Args<'_, '_> {
         let octets = headers.octets()?;
         let views = views(&octets);
         let key = self.key.map(|key| Octets::bytes_or_text(key, "key")).transpose()?;
-        let mut defaults = Defaults::default().headers(&views).reply_to(self.reply_to);
+        let mut defaults = Defaults::default().headers(views.as_slice()).reply_to(self.reply_to);
         if let Some(id) = self.correlation_id {
             defaults = defaults.correlation_id(id);
         }
@@ -116,6 +116,15 @@ impl Args<'_, '_> {
             let key = self.key.map(|key| Octets::bytes_or_text(key, "key")).transpose()?;
             return function(key.as_ref().map(Octets::as_slice), &[], timestamp);
         }
+        self.raw_with_headers(timestamp, function)
+    }
+
+    #[inline(never)] // so that the memory of headers is no part of the other path
+    fn raw_with_headers<R>(
+        &self,
+        timestamp: Option<Timestamp>,
+        function: impl FnOnce(Option<&[u8]>, &[Header<'_>], Option<Timestamp>) -> PyResult<R>,
+    ) -> PyResult<R> {
         let headers = Headers::read(self.headers)?;
         let octets = headers.octets()?;
         let views = views(&octets);

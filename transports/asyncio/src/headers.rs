@@ -3,19 +3,23 @@
 use kafka_batch_core::Header;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::octets::{Octets, wrong_type};
 
 type Pair<'py> = (Bound<'py, PyString>, Option<Bound<'py, PyAny>>);
 
+/// Most calls have few headers, for which no memory is allocated.
+type Few<T> = SmallVec<[T; 4]>;
+
 /// The headers of a call, in order. Names may repeat if they are given as pairs.
-pub(crate) struct Headers<'py>(Vec<Pair<'py>>);
+pub(crate) struct Headers<'py>(Few<Pair<'py>>);
 
 impl<'py> Headers<'py> {
     /// Reads the headers of an argument. This may run Python code.
     pub(crate) fn read(object: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
-        let Some(object) = object.filter(|object| !object.is_none()) else { return Ok(Self(Vec::new())) };
-        let mut pairs = Vec::new();
+        let Some(object) = object.filter(|object| !object.is_none()) else { return Ok(Self(Few::new())) };
+        let mut pairs = Few::new();
         if let Ok(dict) = object.cast::<PyDict>() {
             for (name, value) in dict {
                 pairs.push(pair(name, value)?);
@@ -39,7 +43,7 @@ impl<'py> Headers<'py> {
     }
 
     /// Returns the bytes of the values.
-    pub(crate) fn octets(&self) -> PyResult<Vec<(&str, Option<Octets<'_>>)>> {
+    pub(crate) fn octets(&self) -> PyResult<Few<(&str, Option<Octets<'_>>)>> {
         let octets = |value| Octets::bytes_or_text(value, "the value of a header");
         self.0.iter().map(|(name, value)| Ok((name.to_str()?, value.as_ref().map(octets).transpose()?))).collect()
     }
@@ -63,6 +67,6 @@ fn pair<'py>(name: Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<Pair
 }
 
 /// Returns the headers as the core takes them.
-pub(crate) fn views<'a>(octets: &'a [(&'a str, Option<Octets<'a>>)]) -> Vec<Header<'a>> {
+pub(crate) fn views<'a>(octets: &'a [(&'a str, Option<Octets<'a>>)]) -> Few<Header<'a>> {
     octets.iter().map(|(name, value)| Header { name, value: value.as_ref().map(Octets::as_slice) }).collect()
 }

@@ -129,8 +129,7 @@ impl Owned {
 fn encode_headers(object: &Bound<'_, PyAny>) -> PyResult<EncodedHeaders> {
     let headers = Headers::read(Some(object))?;
     let octets = headers.octets()?;
-    let views: Vec<Header<'_>> = views(&octets);
-    EncodedHeaders::new(&views).map_err(|error| crate::options::value_error(&error))
+    EncodedHeaders::new(views(&octets).as_slice()).map_err(|error| crate::options::value_error(&error))
 }
 
 impl Message for Body<'_> {
