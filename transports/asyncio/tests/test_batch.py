@@ -13,6 +13,7 @@ from kafka_batch import (
     KafkaBatch,
     KafkaBatchError,
     Message,
+    RecordMetadata,
     RollbackError,
     SealError,
 )
@@ -371,3 +372,21 @@ def test_every_way_to_fill_makes_the_same_batch(given_messages: list[object], si
     for batch in (filled, extended):
         assert batch.size() == one_by_one.size()
         assert [(record.key, record.value, record.headers, record.timestamp) for record in batch] == expected
+
+
+def test_metadata_that_is_kept_does_not_change() -> None:
+    batch = KafkaBatch(batch_size=1 << 20)
+    kept: list[tuple[int, RecordMetadata]] = []
+    sizes: list[int] = []
+    for number in range(500):
+        metadata = batch.append(b"x" * number, timestamp_ms=1000 + number)
+        assert metadata is not None and metadata.offset == number
+        sizes.append(metadata.size)
+        if number % 3 == 0:
+            kept.append((number, metadata))
+        if number % 7 == 0:
+            del metadata
+    assert [(metadata.offset, metadata.size, metadata.timestamp) for _, metadata in kept] == [
+        (number, sizes[number], 1000 + number) for number, _ in kept
+    ]
+    assert kept[0][1] != kept[1][1] and len({id(metadata) for _, metadata in kept}) == len(kept)

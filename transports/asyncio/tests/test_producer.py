@@ -404,7 +404,11 @@ def test_compression_in_a_thread_keeps_the_batch(cluster: Cluster) -> None:
 def test_short_frames_are_written_together(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, acks: str, size: int, writes: list[int]
 ) -> None:
+    async def by_transport(self: Connection, host: str, address: str, port: int) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, address, port)
+
     async def main() -> None:
+        monkeypatch.setattr(Connection, "_attempt", by_transport)
         settings = {"acks": acks, "batch_size": size * 2}
         async with Producer(bootstrap_servers=cluster.bootstrap_servers, **settings) as producer:  # type: ignore[arg-type]
             await producer.publish_batch("connects", topic="t", partition=0)

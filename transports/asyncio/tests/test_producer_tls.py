@@ -1,4 +1,4 @@
-"""The producer over TLS: a proxy in front of the cluster encrypts, and an event loop leads connections to it."""
+"""The producer over TLS: a proxy in front of the cluster encrypts, and connections are led to it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from kafka_batch import ConfigError, KafkaBatch, Producer, SendError
+from kafka_batch._driver import Connection
 from kafka_batch.testing import Cluster
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make certificates")
@@ -56,17 +58,15 @@ async def encrypted(port: int, certificate: tuple[Path, Path]) -> asyncio.Server
 
 
 def run(
-    cluster: Cluster, certificate: tuple[Path, Path], main: Callable[[], Awaitable[Any]], new_loop: Callable[[type], Any]
+    cluster: Cluster, certificate: tuple[Path, Path], main: Callable[[], Awaitable[Any]], new_loop: Callable[[], Any]
 ) -> None:
-    """Run a coroutine in an event loop whose producers meet a TLS proxy in place of each broker."""
+    """Run a coroutine in an event loop, where producers meet a TLS proxy in place of each broker."""
     ports = [int(server.rpartition(":")[2]) for server in cluster.bootstrap_servers.split(",")]
     proxies: dict[int, int] = {}
+    attempt = Connection._attempt  # pyright: ignore[reportPrivateUsage]
 
-    class Redirect:
-        async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **arguments: Any) -> Any:
-            is_producer = factory.__qualname__.startswith("Connection._connect")  # and not the proxy
-            port = proxies.get(port, port) if is_producer else port
-            return await super().create_connection(factory, host, port, **arguments)  # type: ignore[misc]
+    async def redirected(self: Connection, host: str, address: str, port: int) -> None:
+        await attempt(self, host, address, proxies[port])
 
     async def all_of_it() -> None:
         servers = {port: await encrypted(port, certificate) for port in ports}
@@ -80,23 +80,20 @@ def run(
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.001)
 
-    loop = new_loop(Redirect)
+    loop = new_loop()
     try:
-        loop.run_until_complete(all_of_it())
+        with mock.patch.object(Connection, "_attempt", redirected):
+            loop.run_until_complete(all_of_it())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
 
 
-def of_asyncio(redirect: type) -> Any:
-    return type("Loop", (redirect, asyncio.SelectorEventLoop), {})()
+def of_uvloop() -> Any:
+    return pytest.importorskip("uvloop").new_event_loop()
 
 
-def of_uvloop(redirect: type) -> Any:
-    return type("Loop", (redirect, pytest.importorskip("uvloop").Loop), {})()
-
-
-LOOPS = pytest.mark.parametrize("new_loop", [of_asyncio, of_uvloop])
+LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, of_uvloop])
 
 
 @LOOPS
@@ -146,7 +143,7 @@ def test_one_side_without_tls_is_named(certificate: tuple[Path, Path]) -> None:
 
     with Cluster({"t": 1}) as cluster:
         asyncio.run(to_plaintext())
-        run(cluster, certificate, to_tls, of_asyncio)
+        run(cluster, certificate, to_tls, asyncio.new_event_loop)
 
 
 def test_a_context_and_a_protocol_without_tls_are_a_conflict(certificate: tuple[Path, Path]) -> None:

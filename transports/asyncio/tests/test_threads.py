@@ -92,6 +92,20 @@ def test_threads_append_to_one_batch() -> None:
     assert all(numbers == list(range(each)) for numbers in by_thread.values())
 
 
+def test_threads_get_the_metadata_of_their_own_records() -> None:
+    batch = KafkaBatch(batch_size=1 << 20)
+    offsets: list[int] = []
+
+    def append(size: int) -> None:
+        for _ in range(2000):
+            metadata = batch.append(b"x" * size)
+            assert metadata is not None and metadata.size in (size + 7, size + 8, size + 9), "another thread's record"
+            offsets.append(metadata.offset)
+
+    run(lambda: append(0), lambda: append(20), lambda: append(40))
+    assert sorted(offsets) == list(range(6000))
+
+
 def test_try_extend_removes_no_record_of_another_thread() -> None:
     batch = KafkaBatch(batch_size=1 << 20)
     too_many = [b"x" * 1000] * 2000

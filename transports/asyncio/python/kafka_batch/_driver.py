@@ -107,6 +107,10 @@ class Driver:
                 accepting = self._accepting.pop(action[1], None)
                 if accepting is not None and not accepting.done():
                     accepting.set_result(None)
+            elif kind == "overflow":
+                connection = self._connections.get(action[1])
+                if connection is not None:
+                    connection.write_overflow(action[2])
             elif kind == "connect":
                 self._connections[action[1]] = Connection(self, *action[1:])
             elif kind == "close":
@@ -188,8 +192,16 @@ class Driver:
             self.schedule_poll()
 
 
-class Connection(asyncio.Protocol):
-    """A connection to a broker, or the attempt to make one."""
+_READ_SIZE = 64 * 1024
+"""The bytes that are read at a time."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A connection to a broker, or the attempt to make one.
+
+    Without TLS, the machine writes to the socket itself, and the transport writes only what a full socket did not take. It reads into
+    one buffer: an object for each read would be as large as the most that could be read.
+    """
 
     def __init__(self, driver: Driver, number: int, host: str, port: int, failures: int) -> None:
         """Begin to connect."""
@@ -200,15 +212,14 @@ class Connection(asyncio.Protocol):
         self._is_closed = False
         self._reports_writes = False
         self._is_paused = False
+        self._is_written_by_machine = False
         self._unreported = 0
+        self._buffer = memoryview(b"")
         self._task = driver.loop.create_task(self._connect(host, port, failures))
 
     async def _connect(self, host: str, port: int, failures: int) -> None:
         """Try the addresses of a name in order, each for its share of the time."""
         loop, context = self._driver.loop, self._driver.context
-        arguments: dict[str, Any] = {}
-        if context is not None:
-            arguments = {"ssl": context, "server_hostname": host.partition("%")[0]}
         try:
             until = loop.time() + self._driver.machine.setup_timeout
             addresses = await self._resolve(host, port)
@@ -216,9 +227,8 @@ class Connection(asyncio.Protocol):
             addresses = addresses[first:] + addresses[:first]
             for number, address in enumerate(addresses):
                 share = (until - loop.time()) / (len(addresses) - number)
-                attempt = loop.create_connection(lambda: self, address, port, **arguments)
                 try:
-                    await asyncio.wait_for(attempt, share)
+                    await asyncio.wait_for(self._attempt(host, address, port), share)
                     return
                 except (OSError, asyncio.TimeoutError) as error:
                     if self._is_made or number == len(addresses) - 1 or isinstance(error, ssl.SSLError):
@@ -234,6 +244,27 @@ class Connection(asyncio.Protocol):
             is_cut = isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
             no_tls = context is not None and is_cut
             self._driver.ended(self._number, _how(error, "no tls" if no_tls else "refused"), error)
+
+    async def _attempt(self, host: str, address: str, port: int) -> None:
+        """Connect to one address."""
+        loop, context = self._driver.loop, self._driver.context
+        if context is not None:
+            name = host.partition("%")[0]
+            await loop.create_connection(lambda: self, address, port, ssl=context, server_hostname=name)
+            return
+        descriptor = self._driver.machine.open_socket(self._number, ":" in address)
+        if descriptor is None:
+            await loop.create_connection(lambda: self, address, port)
+            return
+        self._is_written_by_machine = True
+        sock = socket.socket(fileno=descriptor)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (address, port))
+            await loop.create_connection(lambda: self, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
 
     async def _resolve(self, host: str, port: int) -> list[str]:
         try:
@@ -256,18 +287,23 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._transport, self._is_made = transport, True
+        self._buffer = memoryview(bytearray(_READ_SIZE))
         machine = self._driver.machine
-        self._reports_writes = machine.transmitted(self._number, 0)
-        if self._reports_writes:
+        self._reports_writes = not self._is_written_by_machine and machine.transmitted(self._number, 0)
+        if self._reports_writes or self._is_written_by_machine:
             # Then writing is paused exactly while bytes are left. Over TLS these are the bytes that are to be encrypted: some of
             # the encrypted ones may be left.
             transport.set_write_buffer_limits(high=0 if self._driver.context is None else 1, low=0)
         machine.connected(self._number)
         self._driver.schedule_poll()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the memory to read into."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Pass the bytes to the machine."""
-        self._driver.machine.received(self._number, data if type(data) is bytes else bytes(data))
+        self._driver.machine.received(self._number, bytes(self._buffer[:nbytes]))
         self._driver.pump()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -282,9 +318,12 @@ class Connection(asyncio.Protocol):
         self._is_paused = True
 
     def resume_writing(self) -> None:
-        """Report the frames that are written."""
+        """Report what is written."""
         self._is_paused = False
-        self._report_writes()
+        if self._is_written_by_machine:
+            self._report_overflow()
+        else:
+            self._report_writes()
 
     def transmit(self, data: bytes, frames: int) -> None:
         """Write so many frames."""
@@ -295,6 +334,17 @@ class Connection(asyncio.Protocol):
             self._unreported += frames
             if not self._is_paused:
                 self._report_writes()
+
+    def write_overflow(self, data: bytes) -> None:
+        """Write the next bytes of a full socket. The machine writes nothing until they are written."""
+        if self._transport is not None:
+            self._transport.write(data)
+            if not self._is_paused:
+                self._report_overflow()
+
+    def _report_overflow(self) -> None:
+        self._driver.machine.overflow_written(self._number)
+        self._driver.schedule_poll()
 
     def _report_writes(self) -> None:
         frames, self._unreported = self._unreported, 0

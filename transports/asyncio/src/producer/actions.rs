@@ -1,10 +1,8 @@
-//! What the event loop has to do, and its numbers of connections.
+//! What the event loop has to do.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use kafka_batch_core::machine::ConnectionId;
 use kafka_batch_core::{DeliveryError, EnqueueError, FlushError, RecordDelivery, RecordDeliveryError, SendErrorReason};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -34,11 +32,16 @@ pub(super) enum Action {
         port: u16,
         failures: usize,
     },
-    /// Some frames, whose number is told so that they can be reported as written.
+    /// Some frames for the transport, whose number is told so that they can be reported as written.
     Transmit {
         connection: u64,
         bytes: Vec<Bytes>,
         frames: usize,
+    },
+    /// Bytes for the transport: the socket is full.
+    Overflow {
+        connection: u64,
+        bytes: Vec<u8>,
     },
     Close(u64),
     Accepted(OperationId),
@@ -56,6 +59,9 @@ impl Action {
             }
             Self::Transmit { connection, bytes, frames } => {
                 ("transmit", connection, joined(py, &bytes)?, frames).into_pyobject(py)
+            }
+            Self::Overflow { connection, bytes } => {
+                ("overflow", connection, PyBytes::new(py, &bytes)).into_pyobject(py)
             }
             Self::Close(connection) => ("close", connection).into_pyobject(py),
             Self::Accepted(id) => ("accepted", id).into_pyobject(py),
@@ -115,42 +121,5 @@ impl Outcome {
             Self::Flush(Ok(())) => Ok(py.None().into_bound(py)),
             Self::Flush(Err(error)) => Err(exception(py, "SendError", (error.to_string(), false))),
         }
-    }
-}
-
-/// The numbers by which the event loop knows connections.
-#[derive(Default)]
-pub(super) struct Connections {
-    last: u64,
-    ids: HashMap<u64, ConnectionId>,
-    numbers: HashMap<ConnectionId, u64>,
-}
-
-impl Connections {
-    pub(super) fn insert(&mut self, id: ConnectionId) -> u64 {
-        self.last += 1;
-        self.ids.insert(self.last, id);
-        self.numbers.insert(id, self.last);
-        self.last
-    }
-
-    pub(super) fn id(&self, number: u64) -> Option<ConnectionId> {
-        self.ids.get(&number).copied()
-    }
-
-    pub(super) fn number(&self, id: ConnectionId) -> Option<u64> {
-        self.numbers.get(&id).copied()
-    }
-
-    pub(super) fn remove(&mut self, number: u64) -> Option<ConnectionId> {
-        let id = self.ids.remove(&number)?;
-        self.numbers.remove(&id);
-        Some(id)
-    }
-
-    pub(super) fn close(&mut self, id: ConnectionId) -> Option<u64> {
-        let number = self.numbers.remove(&id)?;
-        self.ids.remove(&number);
-        Some(number)
     }
 }

@@ -1,13 +1,15 @@
-//! The producer: the state machine with the handle, gathering and back-pressure of all transports, without I/O. Python's event
-//! loop has the sockets and the timer (`python/kafka_batch/_producer.py`).
+//! The producer: the state machine with the handle, gathering and back-pressure of all transports. Python's event loop has the
+//! sockets and the timer (`python/kafka_batch/_driver.py`); the only I/O here is writing without blocking (`sockets`).
 //!
 //! No Python object is kept here, so nothing of this takes part in reference cycles. What happened is passed to methods, what is
 //! to be done is returned by [`Machine::pump`]. The lock is not held while Python code runs.
 
 mod actions;
+mod connections;
 mod delivery;
 mod logs;
 mod operations;
+mod sockets;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +25,8 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList};
 
-use self::actions::{Action, Connections};
+use self::actions::Action;
+use self::connections::Connections;
 use self::operations::{OperationId, Operations, OwnedRecord, Ready};
 use crate::batch::{Flags, KafkaBatch};
 use crate::call::{Arg, Args};
@@ -32,7 +35,7 @@ use crate::errors::{Refusal, exception};
 pub(crate) use self::delivery::{Delivery, RecordDelivery};
 pub(crate) use self::logs::install as collect_logs;
 
-/// A producer without sockets and without a timer.
+/// A producer whose event loop, timer and sockets are Python's.
 #[pyclass(module = "kafka_batch._native", frozen)]
 pub(crate) struct Machine {
     state: Mutex<State>,
@@ -203,6 +206,12 @@ impl Machine {
         drop(cancelled);
     }
 
+    /// Creates a socket for a connection without TLS, to which the machine writes itself. Returns its descriptor, which the caller
+    /// has to close, or `None` if the caller is to make the connection, and to write to it.
+    fn open_socket(&self, py: Python<'_>, connection: u64, is_ipv6: bool) -> PyResult<Option<i32>> {
+        Ok(self.state(py).connections.open_socket(connection, is_ipv6)?)
+    }
+
     fn connected(&self, py: Python<'_>, connection: u64) {
         let mut state = self.state(py);
         if let Some(id) = state.connections.id(connection) {
@@ -222,6 +231,16 @@ impl Machine {
         let mut state = self.state(py);
         let id = state.connections.id(connection);
         id.is_some_and(|id| state.driver.transmitted(id, frames))
+    }
+
+    /// Records that the transport has written the bytes of an action `overflow`. `pump` is to be called.
+    fn overflow_written(&self, py: Python<'_>, connection: u64) {
+        let mut state = self.state(py);
+        let State { driver, connections, .. } = &mut *state;
+        let frames = connections.overflow_written(connection);
+        if let Some(id) = connections.id(connection) {
+            driver.transmitted(id, frames);
+        }
     }
 
     /// Records the end of a connection: `refused`, `untrusted`, `no tls`, `by peer` or `broken`.
@@ -255,7 +274,7 @@ impl Machine {
         let mut actions = Vec::new();
         let collected = logs::LogCollection::begin();
         let mut state = self.state(py);
-        let deadline = state.pump(&self.ready, &mut actions);
+        let deadline = state.pump(py, &self.ready, &mut actions);
         drop(state);
         actions.extend(collected.end().into_iter().map(Action::Log));
         let seconds = deadline.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64());
@@ -269,7 +288,7 @@ impl Machine {
 
 impl State {
     /// Does all that can be done now. Returns the deadline.
-    fn pump(&mut self, ready: &Arc<Ready>, actions: &mut Vec<Action>) -> Option<Instant> {
+    fn pump(&mut self, py: Python<'_>, ready: &Arc<Ready>, actions: &mut Vec<Action>) -> Option<Instant> {
         let Self { driver, connections, operations, .. } = self;
         let waker = Waker::from(Arc::clone(ready));
         let mut has_ended = false;
@@ -281,9 +300,7 @@ impl State {
                         actions.push(Action::Connect { connection, host, port, failures });
                     }
                     ExternalStep::Transmit { connection, bytes } => {
-                        if let Some(connection) = connections.number(connection) {
-                            actions::push_frame(actions, connection, bytes);
-                        }
+                        connections.transmit(connection, bytes, actions);
                     }
                     ExternalStep::Close(connection) => {
                         actions.extend(connections.close(connection).map(Action::Close));
@@ -295,6 +312,9 @@ impl State {
                     }
                 }
             };
+            if connections.flush(py, driver, actions) {
+                continue;
+            }
             ready.take_woken();
             let is_ready = operations.poll_ready(actions);
             let has_commands = !has_ended && driver.poll_commands(&Context::from_waker(&waker)).is_ready();
