@@ -6,6 +6,8 @@
 
 #[path = "foreign_clients/clients.rs"]
 mod clients;
+#[path = "foreign_clients/install.rs"]
+mod install;
 #[path = "foreign_clients/librdkafka.rs"]
 mod librdkafka;
 #[path = "foreign_clients/messages.rs"]

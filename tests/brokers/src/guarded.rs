@@ -38,14 +38,17 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A running program, killed when this is dropped or when this process ends.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub struct Guarded {
     child: Child,
     status: Option<ExitStatus>,
 }
 
 impl Guarded {
     /// Starts the program, with both of its outputs written to `log`.
-    pub(crate) fn spawn<A>(program: &Path, arguments: impl IntoIterator<Item = A>, log: &File) -> io::Result<Guarded>
+    ///
+    /// # Errors
+    /// Returns an error if there is no shell.
+    pub fn spawn<A>(program: &Path, arguments: impl IntoIterator<Item = A>, log: &File) -> io::Result<Guarded>
     where
         A: AsRef<OsStr>,
     {

@@ -23,8 +23,11 @@ pub(crate) fn two_free_and(count: usize) -> io::Result<([u16; 2], Vec<u16>)> {
     Ok(([one.local_addr()?.port(), other.local_addr()?.port()], free(count)?))
 }
 
-/// Returns this many ports.
-pub(crate) fn free(count: usize) -> io::Result<Vec<u16>> {
+/// Returns this many ports without a listener. Another process may take them before they are used.
+///
+/// # Errors
+/// Returns an error if there is no free port among 200 random ones.
+pub fn free(count: usize) -> io::Result<Vec<u16>> {
     let listeners = (0..count).map(|_| listener()).collect::<io::Result<Vec<_>>>()?;
     listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }

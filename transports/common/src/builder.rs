@@ -11,8 +11,9 @@ use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::clock::RuntimeClock;
 use crate::command_queue::CommandQueue;
+use crate::connector::{AnyConnector, Connector};
 use crate::driver::Driver;
-use crate::driver_loop::run;
+use crate::driver_loop::task;
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
 use crate::local::run_local;
@@ -41,6 +42,7 @@ pub struct ProducerBuilder<R> {
     down_conversion: DownConversion,
     split_too_large: bool,
     seed: Option<u64>,
+    connector: Option<Arc<dyn AnyConnector>>,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -54,6 +56,7 @@ impl<R> ProducerBuilder<R> {
             down_conversion: DownConversion::default(),
             split_too_large: false,
             seed: None,
+            connector: None,
             runtime: PhantomData,
         }
     }
@@ -101,6 +104,13 @@ impl<R> ProducerBuilder<R> {
 }
 
 impl<R: Runtime> ProducerBuilder<R> {
+    /// Sets what makes the connections, in place of the runtime's TCP. Default: names are resolved by the runtime, and the
+    /// addresses of a name are tried one after another.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Some(Arc::new(connector));
+        self
+    }
+
     /// Builds the producer, and spawns its task on the current runtime. Returns without connecting: connections are made
     /// once they are needed.
     ///
@@ -121,12 +131,13 @@ impl<R: Runtime> ProducerBuilder<R> {
     ///
     /// # Errors
     /// A setting is unknown, out of range or in conflict with another one.
-    pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
+    pub fn build_with_task(mut self) -> Result<(R::Producer, ProducerTask), ConfigError> {
+        let connector = self.connector.take();
         let parsed = self.parse()?;
         let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
         let (producer, driver) = self.assemble(parsed, security, R::seed, clock)?;
-        Ok((producer.into(), Box::pin(run::<R>(driver))))
+        Ok((producer.into(), task::<R>(driver, connector)))
     }
 }
 
@@ -216,7 +227,7 @@ impl<R> Default for ProducerBuilder<R> {
 
 impl<R> Clone for ProducerBuilder<R> {
     fn clone(&self) -> Self {
-        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, runtime } = self;
+        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, connector, runtime } = self;
         Self {
             settings: settings.clone(),
             config: config.clone(),
@@ -224,6 +235,7 @@ impl<R> Clone for ProducerBuilder<R> {
             down_conversion: *down_conversion,
             split_too_large: *split_too_large,
             seed: *seed,
+            connector: connector.clone(),
             runtime: *runtime,
         }
     }
@@ -242,6 +254,7 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)
             .field("seed", &self.seed.map(|_| format_args!("(not shown)")))
+            .field("connector", &self.connector.as_ref().map(|_| format_args!("(set)")))
             .finish()
     }
 }

@@ -25,7 +25,7 @@ use crate::topic_error::TopicError;
 use crate::waiters::{UnfinishedBatch, Waiter, Waiters};
 
 /// Drives the machine of one producer: passes commands to it, and its events to the futures that wait for them.
-/// [`run`](crate::driver_loop::run) runs it.
+/// [`task`](crate::driver_loop::task) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.

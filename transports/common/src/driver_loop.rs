@@ -1,23 +1,45 @@
 //! The driver loop, over the sockets and the timer of any runtime.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
+
+use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::alarm::Alarm;
 use crate::connect::connect;
 use crate::connections::Connections;
+use crate::connector::AnyConnector;
 use crate::driver::{Driver, Step};
-use crate::runtime::Runtime;
+use crate::runtime::{ProducerTask, Runtime};
 
-/// Runs a driver until its producer is closed.
-pub(crate) async fn run<R: Runtime>(mut driver: Driver) {
-    let mut connections = Connections::<R::Stream>::new();
+/// Returns the task that runs a driver until its producer is closed, over connections of this connector or, without one, of the
+/// runtime.
+pub(crate) fn task<R: Runtime>(driver: Driver, connector: Option<Arc<dyn AnyConnector>>) -> ProducerTask {
+    match connector {
+        None => Box::pin(run::<R, _, _>(driver, connect::<R>)),
+        Some(connector) => {
+            let connect = move |host, port, _: Instant, _: usize| Arc::clone(&connector).connect(host, port);
+            Box::pin(run::<R, _, _>(driver, connect))
+        }
+    }
+}
+
+/// Runs a driver until its producer is closed. The arguments of `connect` are those of [`Step::Connect`].
+async fn run<R: Runtime, S, F>(mut driver: Driver, connect: impl Fn(String, u16, Instant, usize) -> F)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let mut connections = Connections::<S>::new();
     let mut alarm = Alarm::<R>::new();
     loop {
         let deadline = loop {
             match driver.next_step() {
                 Step::Connect { connection, host, port, until, failures, tls } => {
-                    connections.open(connection, tls, connect::<R>(host, port, until, failures));
+                    connections.open(connection, tls, connect(host, port, until, failures));
                 }
                 Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
                 Step::Close(connection) => connections.close(connection),

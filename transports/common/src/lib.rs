@@ -13,6 +13,7 @@
 //! - [`ProducerBuilder`] takes the settings and starts the producer's task, which drives the machine and its sockets.
 //! - [`Runtime`] is what a transport implements: connecting, and a timer. [`LocalRuntime`] is the same for runtimes whose futures
 //!   are not `Send` and whose operations own their buffers, such as those over io_uring.
+//! - [`Connector`] is for applications: it makes the connections of one producer in another way, as through a proxy.
 //!
 //! Applications use this crate through `kafka-batch-tokio` and `kafka-batch-async-std`.
 //!
@@ -86,6 +87,7 @@ mod command_queue;
 mod completion;
 mod connect;
 mod connections;
+mod connector;
 mod driver;
 mod driver_loop;
 mod error;
@@ -116,6 +118,7 @@ mod wake_flag;
 
 pub use builder::ProducerBuilder;
 pub use completion::PendingRecord;
+pub use connector::Connector;
 pub use error::{ConfigError, SettingErrorReason, SettingValue};
 /// For the expansion of [`runtime_producer!`].
 #[doc(hidden)]

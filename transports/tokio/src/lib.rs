@@ -36,6 +36,37 @@
 //! its guarantees, and the effect of dropping a future.
 //!
 //! The runtime needs its I/O and time drivers (`enable_all`).
+//!
+//! # Other connections
+//! A [`Connector`] makes a producer's connections in another way: through a proxy, over Unix sockets, or over a simulated network,
+//! as `examples/runtimes/turmoil` does. [`TokioStream`] gives its streams the traits that it needs.
+//!
+//! ```
+//! use std::io;
+//! use std::path::PathBuf;
+//!
+//! use kafka_batch_tokio::{Connector, TokioProducer, TokioStream};
+//! # #[cfg(unix)]
+//! use tokio::net::UnixStream;
+//!
+//! /// Connects to a proxy beside this process, which knows the brokers by their ports.
+//! # #[cfg(unix)]
+//! struct Sidecar {
+//!     folder: PathBuf,
+//! }
+//!
+//! # #[cfg(unix)]
+//! impl Connector for Sidecar {
+//!     type Stream = TokioStream<UnixStream>;
+//!
+//!     async fn connect(&self, _host: &str, port: u16) -> io::Result<Self::Stream> {
+//!         Ok(TokioStream::new(UnixStream::connect(self.folder.join(port.to_string())).await?))
+//!     }
+//! }
+//!
+//! # #[cfg(unix)]
+//! let builder = TokioProducer::builder().connector(Sidecar { folder: "/run/kafka".into() });
+//! ```
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -48,14 +79,14 @@ use std::pin::Pin;
 use std::time::Instant;
 
 pub use kafka_batch_transport::{
-    ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
+    ConfigError, Connector, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
     SettingErrorReason, SettingValue,
 };
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::stream::Stream;
+pub use crate::stream::TokioStream;
 
 runtime_producer! {
     /// A producer over tokio. See [`ProducerBuilder`] for its settings.
@@ -68,7 +99,7 @@ pub enum Tokio {}
 
 impl Runtime for Tokio {
     type Producer = TokioProducer;
-    type Stream = Stream<TcpStream>;
+    type Stream = TokioStream<TcpStream>;
     type Timer = Sleep;
 
     async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -78,7 +109,7 @@ impl Runtime for Tokio {
     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Stream(stream))
+        Ok(TokioStream(stream))
     }
 
     fn timer(at: Instant) -> Sleep {
@@ -87,6 +118,11 @@ impl Runtime for Tokio {
 
     fn reset(timer: Pin<&mut Sleep>, at: Instant) {
         timer.reset(at.into());
+    }
+
+    /// The clock of tokio's timers, which a test can [pause](tokio::time::Instant::now).
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
     }
 }
 

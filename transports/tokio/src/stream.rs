@@ -6,11 +6,19 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of tokio.
+/// A stream with the traits of tokio, for a [`Connector`](crate::Connector), whose streams have those of `futures-io`.
 #[derive(Debug)]
-pub struct Stream<T>(pub(crate) T);
+pub struct TokioStream<T>(pub(crate) T);
 
-impl<T: AsyncRead + Unpin> futures_io::AsyncRead for Stream<T> {
+impl<T> TokioStream<T> {
+    /// Wraps a stream.
+    #[must_use]
+    pub const fn new(stream: T) -> Self {
+        Self(stream)
+    }
+}
+
+impl<T: AsyncRead + Unpin> futures_io::AsyncRead for TokioStream<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer))?;
@@ -18,7 +26,7 @@ impl<T: AsyncRead + Unpin> futures_io::AsyncRead for Stream<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> futures_io::AsyncWrite for Stream<T> {
+impl<T: AsyncWrite + Unpin> futures_io::AsyncWrite for TokioStream<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }

@@ -6,47 +6,24 @@
 //! ```
 
 mod driver;
-#[cfg(test)]
-mod tests;
 
 use std::process::ExitCode;
 
-use kafka_batch::{KafkaBatch, TopicPartition};
-use kafka_batch_example_shared::producer::{publish, thread_per_core};
-use kafka_batch_example_shared::{Deliveries, Plan};
-use kafka_batch_transport::{LocalProducerTask, Producer, ProducerBuilder};
+use kafka_batch_example_shared::producer::{publish_local, thread_per_core};
+use kafka_batch_example_shared::{Deliveries, Plan, PlannedBatch, report, thread_per_core_tests};
 
 use driver::Compio;
 
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    match Plan::from_args().and_then(|plan| thread_per_core(&plan, "compio", THREADS, publish_batches)) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report(Plan::from_args().and_then(|plan| thread_per_core(&plan, "compio", THREADS, publish_batches)))
 }
 
 /// Publishes batches on this thread.
-fn publish_batches(
-    brokers: &str,
-    batches: &mut dyn Iterator<Item = Result<(KafkaBatch, TopicPartition), String>>,
-) -> Result<Deliveries, String> {
+fn publish_batches(brokers: &str, batches: &mut dyn Iterator<Item = PlannedBatch>) -> Result<Deliveries, String> {
     let runtime = compio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let (producer, task) = build(brokers)?;
-        compio::runtime::spawn(task).detach();
-        publish(&producer, batches).await
-    })
+    runtime.block_on(publish_local::<Compio>(brokers, batches, |task| compio::runtime::spawn(task).detach()))
 }
 
-fn build(brokers: &str) -> Result<(Producer, LocalProducerTask), String> {
-    let builder = ProducerBuilder::<Compio>::new().set("bootstrap.servers", brokers);
-    builder.build_local().map_err(|error| error.to_string())
-}
+thread_per_core_tests!(publish_batches);

@@ -1,45 +1,29 @@
-//! Starts the program of `examples/smoltcp`, and is the gateway at the other end of its link: it accepts the TCP connections of that
-//! program with smoltcp, and connects them to the ports of a cluster in this process. Then it compares the log.
+//! Starts the program of `examples/smoltcp`, and is the gateway at the other end of its link, to a cluster in this process. Then it
+//! compares the log.
 //!
 //! ```text
 //! cargo run --manifest-path examples/runtimes/Cargo.toml -p kafka-batch-example-link -- PROGRAM [RECORDS]
 //! ```
-//! The link is a pair of sockets whose datagrams are IP packets. It needs no privileges, unlike a TAP device.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant as Moment};
 
-use kafka_batch_example_shared::compare_readings;
+use kafka_batch_example_link::Gateway;
+use kafka_batch_example_shared::{compare_readings, report};
 use kafka_batch_testing::{TestCluster, Topic};
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::tcp::{Socket, SocketBuffer};
-use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-const MTU: usize = 1500;
-const BUFFER: usize = 8192;
-/// How long to wait for a packet before the sockets of the cluster are looked at again.
-const PATIENCE: Duration = Duration::from_millis(1);
 /// More than any run takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report(run())
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+/// Returns a summary.
+fn run() -> Result<String, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let program = arguments.next().ok_or("usage: PROGRAM [RECORDS]")?;
     let records: usize = arguments.next().as_deref().unwrap_or("2000").parse()?;
@@ -47,12 +31,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let address = cluster.address(1).ok_or("the cluster has no port")?;
 
     let (ours, theirs) = UnixDatagram::pair()?;
-    ours.set_read_timeout(Some(PATIENCE))?;
     println!("{program}: {} bytes", std::fs::metadata(&program)?.len());
     let mut child =
         Command::new(&program).args([address.to_string(), records.to_string()]).stdin(OwnedFd::from(theirs)).spawn()?;
 
-    let mut gateway = Gateway::new(Link { socket: ours, received: None }, address.port());
+    let mut gateway = Gateway::new(ours, [address.port()])?;
     let start = Moment::now();
     let status = loop {
         gateway.forward()?;
@@ -67,168 +50,6 @@ fn run() -> Result<(), Box<dyn Error>> {
     if !status.success() {
         return Err(format!("{program} has ended with {status}").into());
     }
-    println!("smoltcp: {}, in {:?}", compare_readings(&cluster, "readings", records)?, start.elapsed());
-    Ok(())
+    Ok(format!("smoltcp: {}, in {:?}", compare_readings(&cluster, "readings", records)?, start.elapsed()))
 }
 
-struct Gateway {
-    link: Link,
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    /// Waits for the next connection.
-    listening: SocketHandle,
-    connections: Vec<Connection>,
-    start: Moment,
-    port: u16,
-}
-
-/// A connection of the program, and the one to the cluster. What was read from one and not yet written to the other stays in
-/// the buffers of smoltcp, or in `to_program`.
-struct Connection {
-    socket: SocketHandle,
-    broker: TcpStream,
-    to_program: Vec<u8>,
-}
-
-impl Gateway {
-    fn new(mut link: Link, port: u16) -> Self {
-        let mut interface = Interface::new(Config::new(HardwareAddress::Ip), &mut link, Instant::from_micros(0));
-        // The gateway itself, and the address of the brokers.
-        for address in [IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24), IpCidr::new(IpAddress::v4(127, 0, 0, 1), 8)] {
-            interface.update_ip_addrs(|addresses| addresses.push(address).expect("there is room for two"));
-        }
-        let mut sockets = SocketSet::new(Vec::new());
-        let listening = listen(&mut sockets, port);
-        Self { link, interface, sockets, listening, connections: Vec::new(), start: Moment::now(), port }
-    }
-
-    /// Forwards what there is, and waits for a packet for a short time.
-    fn forward(&mut self) -> Result<(), Box<dyn Error>> {
-        let now = Instant::from_micros(self.start.elapsed().as_micros() as i64);
-        self.link.wait()?;
-        self.interface.poll(now, &mut self.link, &mut self.sockets);
-        if self.sockets.get::<Socket<'_>>(self.listening).is_active() {
-            let broker = TcpStream::connect(("127.0.0.1", self.port))?;
-            broker.set_nonblocking(true)?;
-            broker.set_nodelay(true)?;
-            self.connections.push(Connection { socket: self.listening, broker, to_program: Vec::new() });
-            self.listening = listen(&mut self.sockets, self.port);
-        }
-        let sockets = &mut self.sockets;
-        self.connections.retain_mut(|connection| {
-            let is_open = connection.forward(sockets.get_mut(connection.socket));
-            if !is_open {
-                sockets.remove(connection.socket);
-            }
-            is_open
-        });
-        self.interface.poll(now, &mut self.link, &mut self.sockets);
-        Ok(())
-    }
-}
-
-fn listen(sockets: &mut SocketSet<'static>, port: u16) -> SocketHandle {
-    let buffer = || SocketBuffer::new(vec![0; BUFFER]);
-    let mut socket = Socket::new(buffer(), buffer());
-    socket.set_nagle_enabled(false);
-    socket.listen(port).expect("the port is not 0");
-    sockets.add(socket)
-}
-
-impl Connection {
-    /// Copies in both directions. Returns whether the connection is open.
-    fn forward(&mut self, socket: &mut Socket<'_>) -> bool {
-        let Self { broker, to_program, .. } = self;
-        let mut is_broken = false;
-        while socket.can_recv() {
-            let written = socket.recv(|bytes| match broker.write(bytes) {
-                Ok(length) => (length, length > 0),
-                Err(error) => {
-                    is_broken |= error.kind() != ErrorKind::WouldBlock;
-                    (0, false)
-                }
-            });
-            if !written.unwrap_or(false) {
-                break;
-            }
-        }
-        if to_program.is_empty() {
-            let mut bytes = [0; BUFFER];
-            match broker.read(&mut bytes) {
-                Ok(0) => socket.close(), // after what is in its buffer
-                Ok(length) => to_program.extend(&bytes[..length]),
-                Err(error) => is_broken |= error.kind() != ErrorKind::WouldBlock,
-            }
-        }
-        if let Ok(length) = socket.send_slice(to_program) {
-            to_program.drain(..length);
-        }
-        if is_broken {
-            socket.abort();
-        }
-        socket.is_active()
-    }
-}
-
-/// This end of the link. A packet that does not fit into the queue of the other end is lost, as on any link.
-struct Link {
-    socket: UnixDatagram,
-    /// A packet that [`wait`](Self::wait) has waited for.
-    received: Option<Vec<u8>>,
-}
-
-impl Link {
-    /// Waits for a packet for a short time.
-    fn wait(&mut self) -> io::Result<()> {
-        self.socket.set_nonblocking(false)?;
-        self.received = self.take();
-        self.socket.set_nonblocking(true)
-    }
-
-    fn take(&self) -> Option<Vec<u8>> {
-        let mut packet = vec![0; MTU];
-        let length = self.socket.recv(&mut packet).ok().filter(|&length| length > 0)?;
-        packet.truncate(length);
-        Some(packet)
-    }
-}
-
-impl Device for Link {
-    type RxToken<'a> = Packet;
-    type TxToken<'a> = Room<'a>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Packet, Room<'_>)> {
-        let packet = self.received.take().or_else(|| self.take())?;
-        Some((Packet(packet), Room(&self.socket)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Room<'_>> {
-        Some(Room(&self.socket))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU;
-        capabilities
-    }
-}
-
-struct Packet(Vec<u8>);
-
-impl RxToken for Packet {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, pass: F) -> R {
-        pass(&self.0)
-    }
-}
-
-struct Room<'a>(&'a UnixDatagram);
-
-impl TxToken for Room<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        let mut packet = vec![0; length];
-        let result = fill(&mut packet);
-        let _ = self.0.send(&packet); // TCP sends again what is lost
-        result
-    }
-}

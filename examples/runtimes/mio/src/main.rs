@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kafka_batch::machine::{CloseMode, Event, MachineConfig};
-use kafka_batch_example_shared::{Deliveries, Plan};
+use kafka_batch_example_shared::{Deliveries, Plan, report};
 
 use driver::MioProducer;
 
@@ -29,16 +29,7 @@ const BATCHES: usize = 8;
 const AT_MOST: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    match Plan::from_args().map_err(Into::into).and_then(|plan| publish(&plan)) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report(Plan::from_args().map_err(Into::into).and_then(|plan| publish(&plan)))
 }
 
 /// Publishes all batches, and returns a summary.

@@ -6,49 +6,27 @@
 //! ```
 
 mod driver;
-#[cfg(test)]
-mod tests;
 
 use std::process::ExitCode;
 
-use kafka_batch::{KafkaBatch, TopicPartition};
-use kafka_batch_example_shared::producer::{publish, thread_per_core};
-use kafka_batch_example_shared::{Deliveries, Plan};
-use kafka_batch_transport::{LocalProducerTask, Producer, ProducerBuilder};
+use kafka_batch_example_shared::producer::{publish_local, thread_per_core};
+use kafka_batch_example_shared::{Deliveries, Plan, PlannedBatch, report, thread_per_core_tests};
 
 use driver::Monoio;
 
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    match Plan::from_args().and_then(|plan| thread_per_core(&plan, "monoio", THREADS, publish_batches)) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report(Plan::from_args().and_then(|plan| thread_per_core(&plan, "monoio", THREADS, publish_batches)))
 }
 
 /// Publishes batches on this thread.
-fn publish_batches(
-    brokers: &str,
-    batches: &mut dyn Iterator<Item = Result<(KafkaBatch, TopicPartition), String>>,
-) -> Result<Deliveries, String> {
-    let pool = Box::new(monoio::blocking::DefaultThreadPool::new(1));
-    let builder = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().attach_thread_pool(pool);
+fn publish_batches(brokers: &str, batches: &mut dyn Iterator<Item = PlannedBatch>) -> Result<Deliveries, String> {
+    // io_uring, or epoll where the kernel does not have it, or does not allow it.
+    let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer();
+    let builder = builder.attach_thread_pool(Box::new(monoio::blocking::DefaultThreadPool::new(1)));
     let mut runtime = builder.build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let (producer, task) = build(brokers)?;
-        monoio::spawn(task);
-        publish(&producer, batches).await
-    })
+    runtime.block_on(publish_local::<Monoio>(brokers, batches, |task| drop(monoio::spawn(task))))
 }
 
-fn build(brokers: &str) -> Result<(Producer, LocalProducerTask), String> {
-    let builder = ProducerBuilder::<Monoio>::new().set("bootstrap.servers", brokers);
-    builder.build_local().map_err(|error| error.to_string())
-}
+thread_per_core_tests!(publish_batches);

@@ -2,11 +2,31 @@
 
 pub mod producer;
 
+use std::process::ExitCode;
 use std::time::SystemTime;
 use std::{fmt, iter, mem};
 
 use kafka_batch::{BatchOptions, Delivery, KafkaBatch, Record, SealedBatch, TopicPartition};
-use kafka_batch_testing::{TestCluster, Topic};
+#[doc(hidden)]
+pub use kafka_batch_testing;
+use kafka_batch_testing::{PartitionLog, TestCluster, Topic};
+
+/// Prints a summary, or an error to standard error, and returns the exit code of the program.
+pub fn report(result: Result<impl fmt::Display, impl fmt::Display>) -> ExitCode {
+    match result {
+        Ok(summary) => {
+            println!("{summary}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A batch and where it goes, or why it could not be made.
+pub type PlannedBatch = Result<(KafkaBatch, TopicPartition), String>;
 
 /// What a program publishes, and where.
 #[derive(Debug)]
@@ -112,9 +132,7 @@ impl Plan {
     ///
     /// # Errors
     /// The batch size is out of range.
-    pub fn batches(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<(KafkaBatch, TopicPartition), String>> + use<>, String> {
+    pub fn batches(&self) -> Result<impl Iterator<Item = PlannedBatch> + use<>, String> {
         let options = BatchOptions::default().batch_size(self.batch_size);
         let mut batch = options.build(SystemTime::now()).map_err(|error| error.to_string())?;
         let mut records = (0..self.records).map(|number| Record::new(Self::value(number))).peekable();
@@ -144,27 +162,45 @@ impl Plan {
         }))
     }
 
-    /// Compares the deliveries with what was published, and, if the cluster is inside this program, the records in its logs:
-    /// each is there once, and those of a partition are in order. Returns a summary.
+    /// Compares the deliveries with what was published, and, if the cluster is inside this program, the records in its logs.
+    /// Returns a summary.
     ///
     /// # Errors
     /// Returns the first difference.
     pub fn verify(&self, deliveries: &Deliveries) -> Result<String, String> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(format!("{} (the log is not read)", self.verify_deliveries(deliveries)?));
+        };
+        if let Some(violation) = cluster.violations().first() {
+            return Err(format!("the brokers do not accept it: {violation}"));
+        }
+        self.verify_logs(deliveries, |partition| cluster.log(&self.topic, partition))
+    }
+
+    fn verify_deliveries(&self, deliveries: &Deliveries) -> Result<String, String> {
         if deliveries.records != self.records as usize {
             return Err(format!("{} records were delivered, of {}", deliveries.records, self.records));
         }
         if let Some(to) = &deliveries.without_offset {
             return Err(format!("a delivery to {to} has no offset"));
         }
-        let published = format!("{} records in {} batches", self.records, deliveries.batches);
-        let Some(cluster) = &self.cluster else { return Ok(format!("{published} delivered (the log is not read)")) };
-        if let Some(violation) = cluster.violations().first() {
-            return Err(format!("the brokers do not accept it: {violation}"));
-        }
+        Ok(format!("{} records in {} batches delivered", self.records, deliveries.batches))
+    }
+
+    /// Compares the deliveries with what was published, and with the records in these logs: each is there once, and those of a
+    /// partition are in order. Returns a summary.
+    ///
+    /// # Errors
+    /// Returns the first difference.
+    pub fn verify_logs(
+        &self,
+        deliveries: &Deliveries,
+        log: impl Fn(i32) -> Option<PartitionLog>,
+    ) -> Result<String, String> {
+        let delivered = self.verify_deliveries(deliveries)?;
         let mut is_stored = vec![false; self.records as usize];
         for partition in 0..self.partitions as i32 {
-            let log =
-                cluster.log(&self.topic, partition).ok_or_else(|| format!("there is no partition {partition}"))?;
+            let log = log(partition).ok_or_else(|| format!("there is no partition {partition}"))?;
             let mut last = None;
             for value in log.values().map_err(|error| error.to_string())? {
                 let number: Option<u32> =
@@ -179,7 +215,7 @@ impl Plan {
         }
         match is_stored.iter().position(|stored| !stored) {
             Some(missing) => Err(format!("{:?} is in no log", Self::value(missing as u32))),
-            None => Ok(format!("{published} delivered, each record once in the log, in order")),
+            None => Ok(format!("{delivered}, each record once in the log, in order")),
         }
     }
 }

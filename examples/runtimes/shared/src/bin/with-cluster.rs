@@ -7,22 +7,17 @@
 use std::error::Error;
 use std::process::{Command, ExitCode};
 
-use kafka_batch_example_shared::compare_readings;
+use kafka_batch_example_shared::{compare_readings, report};
 use kafka_batch_testing::{TestCluster, Topic};
 
 const TOPIC: &str = "readings";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report(run())
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+/// Returns a summary.
+fn run() -> Result<String, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let records: usize = arguments.next().ok_or("usage: RECORDS COMMAND [ARGUMENT...]")?.parse()?;
     let command = arguments.next().ok_or("there is no command")?;
@@ -35,6 +30,5 @@ fn run() -> Result<(), Box<dyn Error>> {
     if !status.success() {
         return Err(format!("{command} has ended with {status}").into());
     }
-    println!("{}", compare_readings(&cluster, TOPIC, records)?);
-    Ok(())
+    Ok(compare_readings(&cluster, TOPIC, records)?)
 }
