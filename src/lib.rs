@@ -67,6 +67,10 @@ pub mod guide {}
 #[cfg(any(doc, doctest))]
 pub mod embedding {}
 
+#[doc = include_str!("../docs/servers.md")]
+#[cfg(any(doc, doctest))]
+pub mod servers {}
+
 /// How to drive [`machine::Machine`] without an async runtime: the source of the example `blocking`, which uses `std::net` and
 /// threads. [`embedding`] has the rules for a driver.
 ///

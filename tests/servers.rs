@@ -13,22 +13,19 @@ mod promises;
 mod raw;
 #[path = "servers/server.rs"]
 mod server;
-#[path = "servers/silent.rs"]
-mod silent;
 #[path = "servers/table.rs"]
 mod table;
 
-use std::thread;
-
-use promises::Row;
-
-/// The servers are examined at the same time: most of the time is waiting.
-#[test]
-#[ignore = "needs Java, Maven, Python and Go: cargo witnesses --test servers -- --ignored"]
-fn each_server_keeps_the_promises_that_the_table_lists() {
-    let rows: Vec<Row> = thread::scope(|scope| {
-        let running: Vec<_> = server::all().map(|server| scope.spawn(move || promises::examine(server))).collect();
-        running.into_iter().map(|thread| thread.join().expect("a server was examined")).collect()
-    });
-    table::compare_or_write(&rows);
+macro_rules! servers {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            #[ignore = "needs Python and Go: cargo witnesses --test servers -- --ignored"]
+            fn $name() {
+                table::compare_or_write(&promises::examine(server::$name()));
+            }
+        )*
+    };
 }
+
+servers! { own_cluster kfake tansu noida_db mock_cluster_of_a_new_librdkafka mock_cluster_of_an_old_librdkafka }

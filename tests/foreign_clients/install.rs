@@ -37,7 +37,15 @@ pub(crate) fn python(requirements: &Path, name: &str) -> PathBuf {
         let advice = "Python 3.10 to 3.13 is needed, with venv (Debian: `apt-get install python3-venv`)";
         output(Command::new("python3").args(["-m", "venv"]).arg(&environment), advice);
         let mut pip = Command::new(environment.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+            "--no-deps",
+        ]);
         output(pip.arg("-r").arg(&requirements), "the packages are downloaded from PyPI");
         fs::write(done, wanted).expect("a file");
     }

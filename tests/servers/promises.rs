@@ -1,15 +1,16 @@
 //! What is examined of each server, in the order of the table's columns.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
+use kafka_batch::batch::Stamp;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
 use kafka_batch::protocol::ApiKey;
 use kafka_batch::transports::tokio::ProducerBuilder;
 use kafka_batch::{
-    BatchOptions, Delivery, DeliveryError, KafkaBatch, Record, Timestamp, TokioProducer, TopicPartition, Transport as _,
+    BatchOptions, Delivery, DeliveryError, KafkaBatch, Timestamp, TokioProducer, TopicPartition, Transport as _,
 };
-use kafka_batch::batch::Stamp;
 use kafka_batch_witnesses::rdkafka::ClientConfig;
 use kafka_batch_witnesses::rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use kafka_batch_witnesses::rdkafka::client::DefaultClientContext;
@@ -36,15 +37,14 @@ pub(crate) type Row = [String; COLUMNS.len()];
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
-/// 2023-11-14, in ms.
-const NOON: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+/// The time of all records: of this run, since servers delete what is older than the retention time of a topic.
+static NOW: LazyLock<Timestamp> = LazyLock::new(|| SystemTime::now().into());
 
-/// Starts a server, and examines it.
-pub(crate) fn examine(start: fn() -> Server) -> Row {
-    let mut server = start();
+/// Examines a server.
+pub(crate) fn examine(mut server: Server) -> Row {
     let address = server.address();
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let row = [
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    [
         server.name.clone(),
         or_error(produce_versions(&address)),
         codecs(&runtime, &address),
@@ -53,9 +53,7 @@ pub(crate) fn examine(start: fn() -> Server) -> Row {
         or_error(wrong_checksum(&runtime, &address)),
         or_error(records_without_key(&runtime, &address)),
         or_error(killed_and_started_again(&runtime, &mut server)),
-    ];
-    println!("{row:#?}");
-    row
+    ]
 }
 
 /// An error is what the table says of the server, so it must not depend on ports, times and ids.
@@ -63,6 +61,7 @@ fn or_error(result: Result<String, String>) -> String {
     result.unwrap_or_else(|error| format!("**fails**: {}", error.replace('|', "/")))
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is the argument of `map_err`
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
@@ -74,18 +73,23 @@ fn builder(address: &str) -> ProducerBuilder<kafka_batch::transports::tokio::Tok
 
 fn batch(codec: &str, records: &[OwnedRecord]) -> KafkaBatch {
     let options = BatchOptions::default().compression(codec.parse().expect("a codec"));
-    let mut batch = options.build(NOON).expect("valid options");
+    let mut batch = options.build(*NOW).expect("valid options");
     batch.extend(records.iter().map(OwnedRecord::borrowed)).expect("the records fit");
     batch
 }
 
 fn values(prefix: &str, numbers: std::ops::Range<usize>) -> Vec<OwnedRecord> {
-    let record = |number| OwnedRecord { value: Some(format!("{prefix} {number}").into_bytes()), ..OwnedRecord::default() };
-    numbers.map(|number| OwnedRecord { timestamp: Some(NOON), ..record(number) }).collect()
+    let record =
+        |number| OwnedRecord { value: Some(format!("{prefix} {number}").into_bytes()), ..OwnedRecord::default() };
+    numbers.map(|number| OwnedRecord { timestamp: Some(*NOW), ..record(number) }).collect()
 }
 
 /// Publishes one batch with a producer of its own.
-async fn publish(builder: ProducerBuilder<kafka_batch::transports::tokio::Tokio>, topic: &str, batch: KafkaBatch) -> Result<Delivery, PublishError> {
+async fn publish(
+    builder: ProducerBuilder<kafka_batch::transports::tokio::Tokio>,
+    topic: &str,
+    batch: KafkaBatch,
+) -> Result<Delivery, PublishError> {
     let producer = builder.build().map_err(|error| PublishError::Other(text(error)))?;
     let pending = producer.send_batch(batch, TopicPartition::new(topic, 0)).await;
     let delivery = pending.map_err(|error| PublishError::Other(text(error)))?.await?;
@@ -137,12 +141,18 @@ fn codecs(runtime: &Runtime, address: &str) -> String {
 }
 
 /// Publishes a batch, and compares what is in the log.
-fn writes_and_reads(runtime: &Runtime, address: &str, topic: &str, codec: &str, records: &[OwnedRecord]) -> Result<(), String> {
+fn writes_and_reads(
+    runtime: &Runtime,
+    address: &str,
+    topic: &str,
+    codec: &str,
+    records: &[OwnedRecord],
+) -> Result<(), String> {
     let delivery = runtime.block_on(publish(builder(address), topic, batch(codec, records)))?;
     if delivery.base_offset() != Some(0) {
         return Err(format!("offset {:?} of the first record", delivery.base_offset()));
     }
-    let found = log::read(address, topic)?;
+    let found = log::read(address, topic, records.len())?;
     let expected: Vec<_> = (0..).zip(records.iter().cloned()).collect();
     let different = found.iter().zip(&expected).find(|(found, expected)| found != expected);
     match different {
@@ -154,7 +164,8 @@ fn writes_and_reads(runtime: &Runtime, address: &str, topic: &str, codec: &str, 
 
 fn nulls_and_repeated_headers(runtime: &Runtime, address: &str) -> Result<String, String> {
     let header = |name: &str, value: Option<&[u8]>| OwnedHeader { name: name.into(), value: value.map(Vec::from) };
-    let [mut one, mut other, mut tombstone, nothing] = [0, 1, 2, 3].map(|_| OwnedRecord { timestamp: Some(NOON), ..OwnedRecord::default() });
+    let [mut one, mut other, mut tombstone, nothing] =
+        [0, 1, 2, 3].map(|_| OwnedRecord { timestamp: Some(*NOW), ..OwnedRecord::default() });
     one.headers = vec![header("a", Some(b"1")), header("b", None), header("a", Some(b"")), header("a", Some(b"1"))];
     (one.key, one.value) = (Some(Vec::new()), Some(Vec::new()));
     other.value = Some(b"no key".into());
@@ -170,7 +181,7 @@ fn after_a_lost_response(runtime: &Runtime, address: &str) -> Result<String, Str
     let sent = publish(builder(address).connector(losing), "lost", batch("none", &values("reading", 0..3)));
     let delivery = runtime.block_on(sent)?;
     assert!(has_lost.load(std::sync::atomic::Ordering::Relaxed), "a response was lost");
-    let stored = log::values(address, "lost")?;
+    let stored = log::values(address, "lost", 3)?;
     Ok(match (stored.len(), delivery.base_offset()) {
         (3, Some(0)) => "once in the log".into(),
         (3, None) => "once in the log, offset unknown".into(),
@@ -182,7 +193,7 @@ fn wrong_checksum(runtime: &Runtime, address: &str) -> Result<String, String> {
     let records = values("reading", 0..1);
     runtime.block_on(publish(builder(address), "checksum", batch("none", &records)))?;
     let stamped = batch("none", &records).seal().map_err(text)?.stamp(Stamp::NONE).map_err(text)?;
-    let mut bytes = stamped.wire().to_vec();
+    let mut bytes = stamped.bytes().to_vec();
     let last = bytes.len() - 2; // in the value: the last byte is the number of headers
     bytes[last] ^= 1;
     Ok(match raw::produce(address, "checksum", bytes.into()) {
@@ -197,7 +208,8 @@ fn records_without_key(runtime: &Runtime, address: &str) -> Result<String, Strin
     let admin: AdminClient<DefaultClientContext> = settings.set("bootstrap.servers", address).create().map_err(text)?;
     let topic = NewTopic::new("compacted", 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-    let created = runtime.block_on(admin.create_topics([&topic], &options.request_timeout(Some(Duration::from_secs(10)))));
+    let created =
+        runtime.block_on(admin.create_topics([&topic], &options.request_timeout(Some(Duration::from_secs(10)))));
     match created.map_err(text).map(|topics| topics.into_iter().next()) {
         Ok(Some(Ok(_))) => {}
         _ => return Ok("(creates no topics)".into()),
@@ -209,9 +221,14 @@ fn records_without_key(runtime: &Runtime, address: &str) -> Result<String, Strin
     match runtime.block_on(publish(builder(address), "compacted", batch("none", &records))) {
         Ok(_) => Ok("**accepted**".into()),
         Err(PublishError::Delivery(error)) => {
-            let code = error.reason.code().and_then(|code| code.name().map(str::to_owned)).ok_or_else(|| text(&error))?;
+            let code =
+                error.reason.code().and_then(|code| code.name().map(str::to_owned)).ok_or_else(|| text(&error))?;
             let positions: Vec<_> = error.record_errors.iter().map(|error| error.position).collect();
-            Ok(if positions.is_empty() { format!("refused, no positions: {code}") } else { format!("refused, positions {positions:?}") })
+            Ok(if positions.is_empty() {
+                format!("refused, no positions: {code}")
+            } else {
+                format!("refused, positions {positions:?}")
+            })
         }
         Err(error) => Err(error.into()),
     }
@@ -240,7 +257,7 @@ fn killed_and_started_again(runtime: &Runtime, server: &mut Server) -> Result<St
         runtime.block_on(send("after", number)?).map_err(|error| format!("after it was started again: {error}"))?;
     }
     runtime.block_on(producer.close()).map_err(text)?;
-    let stored = log::values(&address, "restart")?;
+    let stored = log::values(&address, "restart", 20)?;
     judge(&stored, outcomes.iter().map(Result::is_ok))
 }
 
@@ -251,8 +268,10 @@ fn judge(stored: &[String], in_flight: impl Iterator<Item = bool>) -> Result<Str
     let count = |value: String| counts.get(&*value).copied().unwrap_or(0);
     let missing = |name: &str| (0..20).filter(|number| count(format!("{name} {number}")) == 0).count();
     let repeated = counts.values().filter(|count| **count > 1).count();
-    let delivered_but_missing =
-        in_flight.enumerate().filter(|(number, delivered)| *delivered && count(format!("during {number}")) == 0).count();
+    let delivered_but_missing = in_flight
+        .enumerate()
+        .filter(|(number, delivered)| *delivered && count(format!("during {number}")) == 0)
+        .count();
     let order = |value: &String| {
         let (name, number) = value.split_once(' ')?;
         Some((["before", "during", "after"].iter().position(|known| *known == name)?, number.parse::<usize>().ok()?))
@@ -263,6 +282,8 @@ fn judge(stored: &[String], in_flight: impl Iterator<Item = bool>) -> Result<Str
     match (missing("before"), delivered_but_missing, missing("after"), repeated) {
         (0, 0, 0, 0) => Ok("nothing lost or repeated".into()),
         (20, _, 0, 0) => Ok("it forgets its log; what is sent later is delivered once".into()),
-        found => Err(format!("of 20 before, in flight and after, {found:?} are missing, the last number is of repeated ones")),
+        found => Err(format!(
+            "of 20 before, in flight and after, {found:?} are missing, the last number is of repeated ones"
+        )),
     }
 }

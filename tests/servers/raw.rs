@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_batch::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FrameReader, PartitionProduceData, ProduceRequest,
-    ProduceResponse, RequestHeader, TopicProduceData, Uuid,
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FrameReader, PartitionProduceData,
+    ProduceRequest, ProduceResponse, RequestHeader, TopicProduceData, Uuid,
 };
 
 /// How long to wait for a response.
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HEADER: RequestHeader<'static> = RequestHeader { correlation_id: 1, client_id: Some("kafka-batch") };
 
 /// Sends a request, and returns the response.
-fn exchange(stream: &mut TcpStream, request: Vec<Bytes>) -> Result<Bytes, String> {
+fn exchange(stream: &mut TcpStream, request: &[Bytes]) -> Result<Bytes, String> {
     stream.write_all(&request.concat()).map_err(|error| error.to_string())?;
     let (mut frames, mut buffer) = (FrameReader::new(1 << 20), [0; 4096]);
     loop {
@@ -46,7 +46,7 @@ pub(crate) fn versions(address: &str) -> Result<ApiVersionsResponse, String> {
         node_id: -1,
     };
     let request = request.encode(0, HEADER).map_err(|error| error.to_string())?;
-    let frame = exchange(&mut connect(address)?, request)?;
+    let frame = exchange(&mut connect(address)?, &request)?;
     ApiVersionsResponse::decode(&frame, 0).map_err(|error| error.to_string())
 }
 
@@ -59,9 +59,10 @@ pub(crate) fn produce(address: &str, topic: &str, records: Bytes) -> Result<Erro
     let version = versions(address)?.choose(ApiKey::Produce).ok_or("lists no Produce")?.min(12);
     let data = PartitionProduceData { index: 0, records };
     let topic = TopicProduceData { name: topic, topic_id: Uuid::ZERO, partition_data: vec![data] };
-    let request = ProduceRequest { transactional_id: None, acks: Acks::All, timeout_ms: 5_000, topic_data: vec![topic] };
+    let request =
+        ProduceRequest { transactional_id: None, acks: Acks::All, timeout_ms: 5_000, topic_data: vec![topic] };
     let request = request.encode(version, HEADER).map_err(|error| error.to_string())?;
-    let frame = exchange(&mut connect(address)?, request)?;
+    let frame = exchange(&mut connect(address)?, &request)?;
     let response = ProduceResponse::decode(&frame, version).map_err(|error| error.to_string())?;
     let partition = response.responses.first().and_then(|topic| topic.partition_responses.first());
     Ok(partition.ok_or("answers for no partition")?.error_code)

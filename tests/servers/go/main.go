@@ -1,4 +1,4 @@
-// Runs kfake, the cluster for tests of franz-go, at the port that is the argument.
+// Runs kfake, the cluster for tests of franz-go, at the port that is the argument. Its logs are in memory.
 package main
 
 import (

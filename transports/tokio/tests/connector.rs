@@ -83,10 +83,14 @@ async fn a_connector_needs_no_timeout_and_tokio_can_pause_the_time() {
     }
 
     let attempts = Arc::default();
-    let builder = TokioProducer::builder().set("bootstrap.servers", "nowhere:1").connector(Stuck(Arc::clone(&attempts)));
+    let builder =
+        TokioProducer::builder().set("bootstrap.servers", "nowhere:1").connector(Stuck(Arc::clone(&attempts)));
     let started = (std::time::Instant::now(), tokio::time::Instant::now());
     let error = builder.build().unwrap().partition_count("readings").await.unwrap_err();
-    assert!(error.to_string().contains("could not connect within socket.connection.setup.timeout.ms (10000)"), "{error}");
+    assert!(
+        error.to_string().contains("could not connect within socket.connection.setup.timeout.ms (10000)"),
+        "{error}"
+    );
     let (real, simulated) = (started.0.elapsed(), started.1.elapsed());
     assert!(*attempts.lock().unwrap() > 1 && simulated >= Duration::from_secs(10), "{attempts:?} in {simulated:?}");
     assert!(real < simulated / 2, "{simulated:?} of simulated time took {real:?}");

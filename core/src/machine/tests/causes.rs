@@ -194,6 +194,28 @@ fn a_broker_that_issues_no_producer_id_is_named() {
     );
 }
 
+/// As nafka, which accepts magic 2 and has no InitProducerId: the batch is sent without a producer id.
+#[test]
+fn a_broker_without_producer_ids_is_named_once_the_batch_was_sent() {
+    let without = "; the batch has no producer id, which the broker does not support (InitProducerId), so each attempt may have been \
+                   written";
+    for (produce, init_producer_id) in [(8, -1), (2, 0)] {
+        let has_no_producer_ids = |world: &mut World, _: &mut MachineConfig| {
+            (world.produce, world.init_producer_id) = (produce, init_producer_id)
+        };
+        let expected =
+            alloc::format!("waiting for broker 1 at broker:9001 to answer Produce v{produce}, sent 3000 ms before");
+        is(&reason(has_no_producer_ids, on(PRODUCE, |_| Reply::Silence)), &[&expected, without].concat());
+        let waits = "waiting for boot:9092 to answer Metadata v1, sent 3000 ms before";
+        is(&reason(has_no_producer_ids, on(METADATA, |_| Reply::Silence)), waits);
+        let not_idempotent = |world: &mut World, config: &mut MachineConfig| {
+            has_no_producer_ids(world, config);
+            config.enable_idempotence = false;
+        };
+        is(&reason(not_idempotent, on(PRODUCE, |_| Reply::Silence)), &expected);
+    }
+}
+
 #[test]
 fn a_truncated_response_is_named_with_api_and_version() {
     for (api, broker, request) in [

@@ -254,7 +254,8 @@ impl World {
         let body = match request.api {
             18 => {
                 let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];
-                let apis = apis.iter().filter(|(api, _)| *api != 22 || self.produce >= 3);
+                let has_producer_ids = self.produce >= 3 && self.init_producer_id >= 0;
+                let apis = apis.iter().filter(|(api, _)| *api != 22 || has_producer_ids);
                 let apis = apis.filter(|(api, _)| ![17, 36].contains(api) || self.session.is_some());
                 let mut body = vec![0, 0, apis.clone().count() as u8 + 1];
                 for (api, newest) in apis {

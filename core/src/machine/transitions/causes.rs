@@ -4,7 +4,7 @@ use super::Machine;
 use super::responses::InFlightRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::connection::Connection;
-use crate::machine::entry::Entry;
+use crate::machine::entry::{Entry, Payload};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::{Network, NodeError};
@@ -20,7 +20,9 @@ impl Machine {
     pub(super) fn delivery_timeout_cause(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
         let accepted = entry.deadline.since_start().saturating_sub(self.config.delivery_timeout);
         let last = self.last_error_of(index, entry, Instant::from_start(accepted));
-        TimeoutCause::new(self.waiting_for(index, entry), last.map(|last| self.dated(last)))
+        let without_producer_id = self.config.is_idempotent() && matches!(entry.payload, Payload::Stamped(_, None));
+        let cause = TimeoutCause::new(self.waiting_for(index, entry), last.map(|last| self.dated(last)));
+        cause.map(|cause| cause.sent_without_producer_id(without_producer_id))
     }
 
     /// Returns why a lookup whose deadline is `until` has no result yet.

@@ -32,7 +32,7 @@ thread_local! {
 pub fn set_network(stack: Stack<'static>) {
     let state: &'static State = Box::leak(Box::new(State::new()));
     let client = Box::leak(Box::new(TcpClient::new(stack, state)));
-    CLIENT.with(|cell| cell.get_or_init(|| client));
+    CLIENT.with(|cell| assert!(cell.set(client).is_ok(), "the network of this thread is set already"));
 }
 
 fn error(error: impl Error) -> io::Error {

@@ -10,7 +10,7 @@ mod link;
 
 use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant as Moment};
 
@@ -39,7 +39,7 @@ fn run(plan: &Plan) -> Result<String, String> {
     let (ours, theirs) = UnixDatagram::pair().map_err(|error| error.to_string())?;
     let job = Job { brokers: plan.brokers.clone(), batches: Box::new(plan.batches()?), link: theirs };
     let (sender, result) = channel();
-    // The executor never ends.
+    // The executor never ends. (Each task can run twice in this process, for two tests at a time.)
     thread::spawn(move || {
         let executor: &'static mut Executor = Box::leak(Box::new(Executor::new()));
         executor.run(|spawner| spawner.spawn(work(spawner, job, sender).expect("it is the first one")));
@@ -47,8 +47,12 @@ fn run(plan: &Plan) -> Result<String, String> {
     let mut gateway = Gateway::new(ours, ports).map_err(|error| error.to_string())?;
     while started.elapsed() < LIMIT {
         gateway.forward().map_err(|error| error.to_string())?;
-        if let Ok(deliveries) = result.try_recv() {
-            return Ok(format!("embassy: {}, in {:.1?}", plan.verify(&deliveries?)?, started.elapsed()));
+        match result.try_recv() {
+            Ok(deliveries) => {
+                return Ok(format!("embassy: {}, in {:.1?}", plan.verify(&deliveries?)?, started.elapsed()));
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return Err("the executor has panicked".into()),
         }
     }
     Err(format!("there is no result after {LIMIT:?}"))
@@ -61,7 +65,7 @@ struct Job {
     link: UnixDatagram,
 }
 
-#[embassy_executor::task]
+#[embassy_executor::task(pool_size = 2)]
 async fn work(spawner: Spawner, job: Job, result: Sender<Result<Deliveries, String>>) {
     let _ = result.send(publish(spawner, job).await);
 }
@@ -82,12 +86,12 @@ async fn publish(spawner: Spawner, job: Job) -> Result<Deliveries, String> {
     publish_local::<Embassy>(&job.brokers, job.batches, spawn).await
 }
 
-#[embassy_executor::task]
+#[embassy_executor::task(pool_size = 2)]
 async fn network(mut runner: Runner<'static, Link>) -> ! {
     runner.run().await
 }
 
-#[embassy_executor::task]
+#[embassy_executor::task(pool_size = 2)]
 async fn producer(task: LocalProducerTask) {
     task.await;
 }

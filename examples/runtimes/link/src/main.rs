@@ -52,4 +52,3 @@ fn run() -> Result<String, Box<dyn Error>> {
     }
     Ok(format!("smoltcp: {}, in {:?}", compare_readings(&cluster, "readings", records)?, start.elapsed()))
 }
-

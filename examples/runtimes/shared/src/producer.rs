@@ -15,10 +15,7 @@ const IN_FLIGHT: usize = 64;
 ///
 /// # Errors
 /// A batch is not accepted, or not delivered.
-pub async fn publish(
-    producer: &Producer,
-    batches: impl Iterator<Item = PlannedBatch>,
-) -> Result<Deliveries, String> {
+pub async fn publish(producer: &Producer, batches: impl Iterator<Item = PlannedBatch>) -> Result<Deliveries, String> {
     let (mut deliveries, mut pending) = (Deliveries::default(), VecDeque::new());
     for batch in batches {
         let (batch, to) = batch?;
