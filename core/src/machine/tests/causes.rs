@@ -201,7 +201,7 @@ fn a_broker_without_producer_ids_is_named_once_the_batch_was_sent() {
                    written";
     for (produce, init_producer_id) in [(8, -1), (2, 0)] {
         let has_no_producer_ids = |world: &mut World, _: &mut MachineConfig| {
-            (world.produce, world.init_producer_id) = (produce, init_producer_id)
+            (world.produce, world.init_producer_id) = (produce, init_producer_id);
         };
         let expected =
             alloc::format!("waiting for broker 1 at broker:9001 to answer Produce v{produce}, sent 3000 ms before");

@@ -168,6 +168,9 @@ impl Plan {
     /// # Errors
     /// Returns the first difference.
     pub fn verify(&self, deliveries: &Deliveries) -> Result<String, String> {
+        if let Some(to) = &deliveries.without_offset {
+            return Err(format!("a delivery to {to} has no offset"));
+        }
         let Some(cluster) = &self.cluster else {
             return Ok(format!("{} (the log is not read)", self.verify_deliveries(deliveries)?));
         };
@@ -180,9 +183,6 @@ impl Plan {
     fn verify_deliveries(&self, deliveries: &Deliveries) -> Result<String, String> {
         if deliveries.records != self.records as usize {
             return Err(format!("{} records were delivered, of {}", deliveries.records, self.records));
-        }
-        if let Some(to) = &deliveries.without_offset {
-            return Err(format!("a delivery to {to} has no offset"));
         }
         Ok(format!("{} records in {} batches delivered", self.records, deliveries.batches))
     }
