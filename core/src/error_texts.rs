@@ -15,7 +15,7 @@ use crate::batch::convert::{ConvertError, Loss, LossyConversion};
 use crate::batch::{BatchOptions, KafkaBatch, OptionsError, SplitError, StampError};
 use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,
-    PendingRequest, ProducerIdError, ScramError, TimeoutCause, TopicLookupError, WaitingFor,
+    OAuthError, OAuthRefusal, PendingRequest, ProducerIdError, ScramError, TimeoutCause, TopicLookupError, WaitingFor,
 };
 use crate::compression::{Codec, CompressError, ParseCompressionError};
 use crate::failure::{BatchLost, CodecRefused};
@@ -124,6 +124,7 @@ fn of_connections() -> Errors {
         Kind::Incompatible(_) => Kind::Incompatible(ApiKey::Produce),
         Kind::Refused(_) => refused(ErrorCode::UNSUPPORTED_VERSION).into(),
         Kind::Scram(_) => Kind::Scram(ScramError::NonceMismatch),
+        Kind::OAuth(_) => Kind::OAuth(OAuthError::NoToken(foreign())),
         Kind::ProducerId(_) => ProducerIdError::Invalid { id: -1, epoch: 0 }.into(),
     );
     kinds.extend(every!(ProducerIdError:
@@ -133,6 +134,11 @@ fn of_connections() -> Errors {
             epoch: 0,
             refusal: Some(refused(ErrorCode::INVALID_PRODUCER_EPOCH)),
         },
+    ));
+    kinds.extend(every!(OAuthError:
+        OAuthError::Refused(_) => OAuthError::Refused(OAuthRefusal::read(br#"{"status":"invalid_token"}"#)),
+        OAuthError::NoToken(_) => OAuthError::NoToken(foreign()),
+        OAuthError::Timeout { .. } => OAuthError::Timeout { limit: LIMIT },
     ));
     kinds.extend(every!(ScramError:
         ScramError::Refused(_) => ScramError::Refused("no".into()),

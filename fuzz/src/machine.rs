@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig, Output, Sasl,
-    SaslMechanism,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig, OAuthBearer,
+    OAuthToken, Output, Sasl, SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
 use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
@@ -62,6 +62,10 @@ pub enum Step {
     Close {
         at_once: bool,
     },
+    /// A token of OAUTHBEARER that is valid for so long, or an error in place of it.
+    Token {
+        millis: Option<u16>,
+    },
 }
 
 struct World {
@@ -80,8 +84,11 @@ pub fn run(steps: &[Step]) {
     let mut config = MachineConfig::new([("one", 1), ("two", 2)]);
     if let Some(Step::Settings { acks, sasl, fallback, split, memory }) = steps.first() {
         config.acks = [Acks::All, Acks::None, Acks::Leader][usize::from(*acks) % 3];
-        let mechanism = SaslMechanism::ALL.get(usize::from(*sasl) % 4);
-        config.sasl = mechanism.map(|mechanism| Sasl::new(*mechanism, "u", "p").expect("these can be carried"));
+        let mechanism = SaslMechanism::ALL.get(usize::from(*sasl) % 5);
+        config.sasl = mechanism.map(|mechanism| match mechanism {
+            SaslMechanism::OAuthBearer => OAuthBearer::new().into(),
+            other => Sasl::new(*other, "u", "p").expect("these can be carried"),
+        });
         config.broker_version_fallback = fallback.then(|| "0.9".parse().expect("a version"));
         config.split_too_large = *split;
         config.buffer_memory = usize::from(*memory) + 100;
@@ -149,6 +156,14 @@ impl World {
             Step::Bytes { connection, bytes } => self.input(*connection, |id| Input::Received(id, bytes)),
             Step::Answer { connection, body } => self.answer(*connection, |_, _| body.clone()),
             Step::Good { connection, code } => self.answer(*connection, |api, partitions| good(api, partitions, *code)),
+            Step::Token { millis } => {
+                let token = |millis: &u16| {
+                    let token = OAuthToken::new("t").expect("a valid token");
+                    token.lifetime(Duration::from_millis(u64::from(*millis)))
+                };
+                let token = millis.as_ref().map(token).ok_or_else(|| "none".to_owned().into());
+                self.machine.set_token(token, now);
+            }
             Step::Close { at_once } => {
                 self.machine.close(if *at_once { CloseMode::Immediate } else { CloseMode::Graceful }, now);
             }

@@ -52,7 +52,7 @@
 //! | AddPartitionsToTxn, AddOffsetsToTxn, EndTxn | 0–5, 0–4, 0–5 | the states of Kafka 4.4 at the levels 0, 1 and 2 of `transaction.version`; see [`TestCluster`'s methods](TestCluster#transactions) |
 //! | TxnOffsetCommit | 0–6 | adds the group to the transaction from v5 on; members and generations are checked if a test has set them |
 //! | OffsetCommit, OffsetFetch | 0–10 | `require_stable` |
-//! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; users are set by the builder |
+//! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, with sessions that end; users and tokens are set by the builder |
 //!
 //! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. Groups have
 //! offsets, but are not formed: consumers assign their partitions themselves. Tests compare their responses with those of Apache

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::broker_address::BrokerAddress;
 use super::millis::Limit;
+use super::oauth::OAuthError;
 use super::pending_request::PendingRequest;
 use super::producer_id::ProducerIdError;
 use super::scram::ScramError;
@@ -98,6 +99,8 @@ pub enum ConnectionErrorKind {
     Refused(BrokerError),
     /// SCRAM authentication failed, on either side.
     Scram(ScramError),
+    /// OAUTHBEARER: the broker refused the token, or there is none.
+    OAuth(OAuthError),
     /// The response to InitProducerId has no usable producer id.
     ProducerId(ProducerIdError),
 }
@@ -119,6 +122,7 @@ impl fmt::Display for ConnectionErrorKind {
             }
             Self::Refused(error) => error.fmt(f),
             Self::Scram(error) => write!(f, "SCRAM: {error}"),
+            Self::OAuth(error) => write!(f, "OAUTHBEARER: {error}"),
             Self::ProducerId(error) => error.fmt(f),
         }
     }
@@ -130,6 +134,7 @@ impl Error for ConnectionErrorKind {
             Self::Disconnected { error, .. } => error.as_ref()?.source(),
             Self::Refused(error) => error.source(),
             Self::Scram(error) => error.source(),
+            Self::OAuth(error) => error.source(),
             Self::ProducerId(error) => error.source(),
             Self::SetupTimeout { .. }
             | Self::RequestTimeout { .. }
@@ -158,6 +163,12 @@ impl From<ProtocolError> for ConnectionErrorKind {
     }
 }
 
+impl From<OAuthError> for ConnectionErrorKind {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
 impl From<ScramError> for ConnectionErrorKind {
     fn from(error: ScramError) -> Self {
         Self::Scram(error)
@@ -175,7 +186,9 @@ impl ConnectionErrorKind {
     pub const fn is_authentication(&self) -> bool {
         match self {
             Self::Refused(error) => matches!(error.api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate),
-            Self::Scram(_) | Self::Disconnected { how: Disconnect::Untrusted, .. } => true,
+            Self::Scram(_)
+            | Self::OAuth(OAuthError::Refused(_))
+            | Self::Disconnected { how: Disconnect::Untrusted, .. } => true,
             _ => false,
         }
     }

@@ -5,6 +5,7 @@
 mod broker_address;
 mod connection;
 mod millis;
+mod oauth;
 mod pending_request;
 mod producer_id;
 mod scram;
@@ -15,6 +16,7 @@ mod topic_lookup;
 pub use self::broker_address::BrokerAddress;
 pub use self::connection::{ConnectionError, ConnectionErrorKind, Disconnect};
 pub(crate) use self::millis::Limit;
+pub use self::oauth::{OAuthError, OAuthRefusal};
 pub use self::pending_request::PendingRequest;
 pub use self::producer_id::ProducerIdError;
 pub use self::scram::ScramError;

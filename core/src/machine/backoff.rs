@@ -20,6 +20,8 @@ impl fmt::Debug for Seed {
 pub(super) struct ConnectionRng {
     pub(super) seed: Seed,
     pub(super) connection: u64,
+    /// How many times the connection has authenticated before: no nonce is used twice.
+    pub(super) authentications: u32,
 }
 
 impl ConnectionRng {

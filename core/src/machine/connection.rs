@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
 use super::config::MachineConfig;
-use super::handshake::{Handshake, HandshakeStep};
+use super::handshake::{Handshake, HandshakeStep, SaslSession};
 use super::node::Node;
 use super::versions::Versions;
 use crate::cause::{BrokerAddress, ConnectionErrorKind, ForeignProtocol, PendingRequest};
@@ -47,6 +47,10 @@ pub(super) struct Connection {
     pub(super) throttled_until: Option<Instant>,
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
+    /// How to authenticate again then.
+    session: Option<SaslSession>,
+    /// Whether a request was sent since the connection has been authenticated.
+    is_used: bool,
     /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
     pub(super) timers_set_to: (Option<Instant>, Option<Instant>),
 }
@@ -82,6 +86,12 @@ pub(super) enum ConnectionEvent {
     Transmit(Vec<Bytes>),
     /// The handshake is complete.
     Ready(Versions),
+    /// A token of OAUTHBEARER is needed.
+    TokenRequired,
+    /// The connection was authenticated again.
+    Reauthenticated,
+    /// The session has ended, and the broker does not authenticate again.
+    Expired,
     /// The response to a request arrived.
     Response { correlation: i32, version: i16, frame: Bytes },
     /// A request without a response was transmitted.
@@ -116,6 +126,8 @@ impl Connection {
             last_used: now,
             throttled_until: None,
             session_until: None,
+            session: None,
+            is_used: false,
             timers_set_to: (None, None),
         }
     }
@@ -180,7 +192,42 @@ impl Connection {
             self.sent_without_response = true;
         }
         self.last_used = now;
+        self.is_used = true;
         correlation
+    }
+
+    /// Returns `true` if the session has ended, nothing is pending, and another session is worth its cost: the last one was
+    /// used.
+    pub(super) fn needs_reauthentication(&self, config: &MachineConfig, now: Instant) -> bool {
+        let has_expired = self.session_until.is_some_and(|until| until <= now);
+        let is_worth_it = self.is_used && now < self.last_used + config.connections_max_idle;
+        has_expired
+            && is_worth_it
+            && self.session.is_some()
+            && self.load() == 0
+            && matches!(self.state, State::Ready(_))
+    }
+
+    /// Starts another authentication. No request may be pending: its response would be taken for one of the handshake.
+    pub(super) fn reauthenticate(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
+        if let Some(session) = self.session.filter(|_| self.load() == 0) {
+            self.rng.authentications = self.rng.authentications.wrapping_add(1);
+            self.step(Handshake::again(config, session), config, now, events);
+        }
+    }
+
+    /// Returns `true` while a token of OAUTHBEARER is awaited.
+    pub(super) fn awaits_token(&self) -> bool {
+        matches!(&self.state, State::Handshake(handshake, _) if handshake.awaits_token())
+    }
+
+    /// Continues the handshake if the credentials have the token now that it awaits.
+    pub(super) fn on_token(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
+        if self.awaits_token() {
+            if let State::Handshake(handshake, _) = mem::replace(&mut self.state, State::Failed) {
+                self.step(handshake.on_token(config, self.rng), config, now, events);
+            }
+        }
     }
 
     pub(super) fn on_connected(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
@@ -295,10 +342,23 @@ impl Connection {
                 self.state = State::Handshake(handshake, now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }
+            Ok(HandshakeStep::AwaitToken(handshake)) => {
+                self.state = State::Handshake(handshake, now + config.request_timeout);
+                events.push(ConnectionEvent::TokenRequired);
+            }
             Ok(HandshakeStep::Ready { versions, session }) => {
-                self.session_until = session.map(|session| now + self.usable_time(session));
+                self.session_until = session.map(|(lifetime, _)| now + self.usable_time(lifetime));
+                self.session = session.map(|(_, session)| session);
+                self.is_used = false;
                 self.state = State::Ready(versions);
-                events.push(ConnectionEvent::Ready(versions));
+                events.push(match self.rng.authentications {
+                    0 => ConnectionEvent::Ready(versions),
+                    _ => ConnectionEvent::Reauthenticated,
+                });
+            }
+            Ok(HandshakeStep::CannotReauthenticate) => {
+                self.state = State::Failed;
+                events.push(ConnectionEvent::Expired);
             }
             Err(kind) => self.fail(kind, events),
         }
@@ -338,8 +398,8 @@ impl Connection {
             elapsed: now.since(since),
         };
         if let State::Handshake(handshake, _) = &self.state {
-            let (api, version) = handshake.request();
-            return Some(pending(api, version, true, self.last_used)); // when it was sent
+            let request = handshake.request();
+            return request.map(|(api, version)| pending(api, version, true, self.last_used)); // when it was sent
         }
         let answered = self.in_flight.front().map(|request| (request, true));
         let untransmitted = self.untransmitted.iter().flatten().next().map(|request| (request, false));

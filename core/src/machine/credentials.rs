@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
+use super::oauth::OAuthBearer;
 use crate::secret::{NOT_SHOWN, Secret, has_encoded};
 
 /// A SASL mechanism: Kafka's `sasl.mechanism`.
@@ -17,11 +18,13 @@ pub enum SaslMechanism {
     ScramSha256,
     /// `SCRAM-SHA-512`: the same with a longer hash.
     ScramSha512,
+    /// `OAUTHBEARER` (RFC 7628, KIP-255): sends a token, which an eavesdropper can use until it expires. Use it only with TLS.
+    OAuthBearer,
 }
 
 impl SaslMechanism {
     /// All mechanisms.
-    pub const ALL: &'static [Self] = &[Self::Plain, Self::ScramSha256, Self::ScramSha512];
+    pub const ALL: &'static [Self] = &[Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OAuthBearer];
 
     /// Returns the name in Kafka's settings and on the wire.
     #[must_use]
@@ -30,6 +33,7 @@ impl SaslMechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OAuthBearer => "OAUTHBEARER",
         }
     }
 }
@@ -50,12 +54,12 @@ impl FromStr for SaslMechanism {
 
 /// The name is of no supported SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: no other SASL mechanism is supported")]
+#[error("write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER: no other SASL mechanism is supported")]
 #[non_exhaustive]
 pub struct ParseSaslMechanismError;
 
-/// A SASL mechanism with credentials that it supports: `sasl.mechanism`, `sasl.username` and `sasl.password`. `Debug`
-/// does not show the password.
+/// A SASL mechanism with credentials that it supports: `sasl.mechanism`, `sasl.username` and `sasl.password`, or tokens.
+/// `Debug` does not show the password or the token.
 ///
 /// ```
 /// use kafka_batch_core::machine::{CredentialsError, Sasl, SaslMechanism};
@@ -72,6 +76,8 @@ pub enum Sasl {
     Plain(PlainCredentials),
     /// SCRAM, with either hash.
     Scram(ScramCredentials),
+    /// OAUTHBEARER.
+    OAuthBearer(OAuthBearer),
 }
 
 /// The user name and password for PLAIN.
@@ -103,7 +109,8 @@ impl Sasl {
     /// Creates credentials for a mechanism that authenticates by user name and password.
     ///
     /// # Errors
-    /// The mechanism does not support them: see [`PlainCredentials::new`] and [`ScramCredentials::new`].
+    /// The mechanism does not support them: see [`PlainCredentials::new`] and [`ScramCredentials::new`]. OAUTHBEARER has none:
+    /// it is `OAuthBearer::new().into()`.
     pub fn new(
         mechanism: SaslMechanism,
         username: impl Into<String>,
@@ -113,6 +120,7 @@ impl Sasl {
             SaslMechanism::Plain => PlainCredentials::new(username, password).map(Self::Plain),
             SaslMechanism::ScramSha256 => ScramCredentials::new(ScramHash::Sha256, username, password).map(Self::Scram),
             SaslMechanism::ScramSha512 => ScramCredentials::new(ScramHash::Sha512, username, password).map(Self::Scram),
+            SaslMechanism::OAuthBearer => Err(CredentialsError::Unused(Credential::Password)),
         }
     }
 
@@ -123,6 +131,7 @@ impl Sasl {
             Self::Plain(_) => SaslMechanism::Plain,
             Self::Scram(ScramCredentials { hash: ScramHash::Sha256, .. }) => SaslMechanism::ScramSha256,
             Self::Scram(ScramCredentials { hash: ScramHash::Sha512, .. }) => SaslMechanism::ScramSha512,
+            Self::OAuthBearer(_) => SaslMechanism::OAuthBearer,
         }
     }
 
@@ -132,6 +141,7 @@ impl Sasl {
         match self {
             Self::Plain(credentials) => Some(&credentials.username),
             Self::Scram(credentials) => Some(&credentials.username),
+            Self::OAuthBearer(_) => None,
         }
     }
 
@@ -140,6 +150,7 @@ impl Sasl {
         match self {
             Self::Plain(credentials) => credentials.redacted(message),
             Self::Scram(credentials) => credentials.redacted(message),
+            Self::OAuthBearer(credentials) => credentials.redacted(message),
         }
     }
 }
@@ -253,6 +264,12 @@ impl From<PlainCredentials> for Sasl {
     }
 }
 
+impl From<OAuthBearer> for Sasl {
+    fn from(credentials: OAuthBearer) -> Self {
+        Self::OAuthBearer(credentials)
+    }
+}
+
 impl From<ScramCredentials> for Sasl {
     fn from(credentials: ScramCredentials) -> Self {
         Self::Scram(credentials)
@@ -294,6 +311,9 @@ pub enum CredentialsError {
          choose printable ASCII"
     )]
     NotPrintableAscii(Credential),
+    /// The mechanism has no user name and password, but tokens.
+    #[error("the {0} is not used by OAUTHBEARER, which has tokens: leave it out")]
+    Unused(Credential),
 }
 
 impl CredentialsError {
@@ -301,7 +321,7 @@ impl CredentialsError {
     #[must_use]
     pub const fn credential(self) -> Credential {
         match self {
-            Self::Empty(which) | Self::Nul(which) | Self::NotPrintableAscii(which) => which,
+            Self::Empty(which) | Self::Nul(which) | Self::NotPrintableAscii(which) | Self::Unused(which) => which,
         }
     }
 }
@@ -317,7 +337,7 @@ mod tests {
         for &mechanism in SaslMechanism::ALL {
             assert_eq!(mechanism.name().parse(), Ok(mechanism));
         }
-        for name in ["", "plain", "SCRAM", "SCRAM-SHA-1", "GSSAPI", "OAUTHBEARER"] {
+        for name in ["", "plain", "SCRAM", "SCRAM-SHA-1", "GSSAPI", "oauthbearer"] {
             assert_eq!(name.parse::<SaslMechanism>(), Err(ParseSaslMechanismError));
         }
     }
@@ -326,8 +346,9 @@ mod tests {
     fn credentials_must_be_supported_by_the_mechanism() {
         use Credential::{Password, Username};
         use CredentialsError::{Empty, NotPrintableAscii, Nul};
-        use SaslMechanism::{Plain, ScramSha256, ScramSha512};
-        for &mechanism in SaslMechanism::ALL {
+        use SaslMechanism::{OAuthBearer, Plain, ScramSha256, ScramSha512};
+        assert_eq!(Sasl::new(OAuthBearer, "u", "p"), Err(CredentialsError::Unused(Password)));
+        for mechanism in [Plain, ScramSha256, ScramSha512] {
             let sasl = Sasl::new(mechanism, "a=b,c d~", "p").unwrap();
             assert_eq!((sasl.mechanism(), sasl.username()), (mechanism, Some("a=b,c d~")));
             assert_eq!(Sasl::new(mechanism, "", "p"), Err(Empty(Username)));
@@ -346,7 +367,7 @@ mod tests {
 
     #[test]
     fn the_password_is_not_shown() {
-        for &mechanism in SaslMechanism::ALL {
+        for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
             let shown = format!("{:?}", Sasl::new(mechanism, "me", "hunter2").unwrap());
             assert!(shown.contains("me") && !shown.contains("hunter2"), "{shown}");
         }

@@ -86,6 +86,16 @@ pub enum Event {
         /// The API versions used on this connection.
         versions: Versions,
     },
+    /// A token of OAUTHBEARER is needed: get one, and pass it to [`Machine::set_token`](super::Machine::set_token), or the
+    /// error of trying. Connections that need it wait for it. This event is not repeated before.
+    TokenRequired,
+    /// A connection was authenticated again at the end of its session (KIP-368). For logs.
+    Reauthenticated {
+        /// The broker's host.
+        host: String,
+        /// The broker's port.
+        port: u16,
+    },
     /// A broker could not be reached, or a connection to it was lost. The machine retries by itself: this is for logs,
     /// and for telling users why nothing is delivered.
     ConnectionError(ConnectionError),

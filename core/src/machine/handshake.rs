@@ -4,8 +4,10 @@
 //! ApiVersions ──UNSUPPORTED_VERSION──▶ ApiVersions (older)
 //!      │ ├──────────────────────────────no SASL──────────────────────────▶ Ready
 //!      └──▶ Mechanism ──▶ Authenticate ─────────────────────────────────────▲
-//!                            │     ▲ └──────────────────────────────────────┘
-//!                            └─────┘ token by token: in SaslAuthenticate requests (v1), or in bare frames (v0)
+//!             ▲  │           │   ▲ ▲ └──────────────────────────────────────┘
+//!             │  │           └───│─┘ token by token: in SaslAuthenticate requests (v1), or in bare frames (v0)
+//!             │  └──▶ AwaitsToken┘ of OAUTHBEARER, from the application
+//!             └── a session that ends (KIP-368)
 //! ```
 
 use alloc::format;
@@ -33,6 +35,7 @@ use crate::protocol::{
 pub(super) enum Handshake {
     ApiVersions(ApiVersions),
     Mechanism(Mechanism),
+    AwaitsToken(SaslSession),
     Authenticate(Authenticate),
 }
 
@@ -41,14 +44,27 @@ pub(super) enum Handshake {
 pub(super) enum HandshakeStep {
     /// Send these bytes, and wait for the response.
     Send(Vec<Bytes>, Handshake),
-    /// The connection is ready. `session`: how long it may be used, if that is limited.
-    Ready { versions: Versions, session: Option<Duration> },
+    /// Wait for a token of OAUTHBEARER: see [`Handshake::on_token`].
+    AwaitToken(Handshake),
+    /// The connection is ready. `session`: how long it may be used, if that is limited, and how to authenticate again then.
+    Ready { versions: Versions, session: Option<(Duration, SaslSession)> },
+    /// The broker does not authenticate again on this connection.
+    CannotReauthenticate,
 }
 
 impl HandshakeStep {
     const fn ready(versions: Versions) -> Self {
         Self::Ready { versions, session: None }
     }
+}
+
+/// What was negotiated for SASL, and is used again when the session ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SaslSession {
+    /// The version of SaslHandshake.
+    version: i16,
+    channel: Channel,
+    versions: Versions,
 }
 
 /// ApiVersions was sent, in this version.
@@ -61,19 +77,20 @@ pub(super) struct ApiVersions {
 /// SaslHandshake was sent, in this version.
 #[derive(Debug)]
 pub(super) struct Mechanism {
-    version: i16,
     correlation: i32,
     sasl: Sasl,
-    channel: Channel,
-    versions: Versions,
+    session: SaslSession,
+    /// Whether the connection was authenticated before.
+    is_again: bool,
 }
 
 /// A SASL token was sent.
 #[derive(Debug)]
 pub(super) struct Authenticate {
+    /// The channel as it was negotiated.
+    session: SaslSession,
     channel: Channel,
     conversation: Conversation,
-    versions: Versions,
 }
 
 /// How SASL tokens are sent.
@@ -106,16 +123,43 @@ impl Handshake {
         }
     }
 
-    /// Returns the pending request: API and version. A bare SASL token belongs to SaslHandshake v0.
-    pub(super) const fn request(&self) -> (ApiKey, i16) {
-        match self {
+    /// Starts another authentication on a connection that was authenticated before (KIP-368).
+    pub(super) fn again(config: &MachineConfig, session: SaslSession) -> Result<HandshakeStep, ConnectionErrorKind> {
+        match &config.sasl {
+            Some(sasl) => send_mechanism(config, sasl, session, true),
+            None => Ok(HandshakeStep::CannotReauthenticate),
+        }
+    }
+
+    /// Continues after [`HandshakeStep::AwaitToken`], if the credentials have a token now.
+    pub(super) fn on_token(
+        self,
+        config: &MachineConfig,
+        rng: ConnectionRng,
+    ) -> Result<HandshakeStep, ConnectionErrorKind> {
+        match (self, &config.sasl) {
+            (Self::AwaitsToken(session), Some(sasl)) => session.authenticate(config, sasl, rng),
+            (waiting, _) => Ok(HandshakeStep::AwaitToken(waiting)),
+        }
+    }
+
+    /// Returns `true` while a token of OAUTHBEARER is awaited from the application.
+    pub(super) const fn awaits_token(&self) -> bool {
+        matches!(self, Self::AwaitsToken(_))
+    }
+
+    /// Returns the pending request: API and version. A bare SASL token belongs to SaslHandshake v0. `None` if the broker
+    /// waits.
+    pub(super) const fn request(&self) -> Option<(ApiKey, i16)> {
+        Some(match self {
             Self::ApiVersions(ApiVersions { version, .. }) => (ApiKey::ApiVersions, *version),
-            Self::Mechanism(Mechanism { version, .. }) => (ApiKey::SaslHandshake, *version),
+            Self::Mechanism(Mechanism { session, .. }) => (ApiKey::SaslHandshake, session.version),
+            Self::AwaitsToken(_) => return None,
             Self::Authenticate(Authenticate { channel: Channel::Bare, .. }) => (ApiKey::SaslHandshake, 0),
             Self::Authenticate(Authenticate { channel: Channel::Requests { version, .. }, .. }) => {
                 (ApiKey::SaslAuthenticate, *version)
             }
-        }
+        })
     }
 
     /// Returns `true` while ApiVersions is unanswered: a broker that closes the connection now, or does not respond,
@@ -133,6 +177,9 @@ impl Handshake {
         match self {
             Self::ApiVersions(state) => state.on_frame(config, frame),
             Self::Mechanism(state) => state.on_frame(config, rng, frame),
+            Self::AwaitsToken(_) => {
+                Err(ConnectionErrorKind::Protocol("it sends a response, and no request is pending".into()))
+            }
             Self::Authenticate(state) => state.on_frame(config, frame),
         }
     }
@@ -167,8 +214,12 @@ impl Mechanism {
         frame: &[u8],
     ) -> Result<HandshakeStep, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
-        let response = SaslHandshakeResponse::decode(frame, self.version)?;
-        let Self { version, sasl, channel, versions, .. } = self;
+        let Self { sasl, session, is_again, .. } = self;
+        let version = session.version;
+        let response = SaslHandshakeResponse::decode(frame, version)?;
+        if is_again && response.error_code == ErrorCode::ILLEGAL_SASL_STATE {
+            return Ok(HandshakeStep::CannotReauthenticate);
+        }
         if response.error_code.is_error() {
             // A port without SASL lists no mechanisms.
             let offers = (!response.mechanisms.is_empty()).then(|| sasl.redacted(response.mechanisms.join(", ")));
@@ -177,8 +228,25 @@ impl Mechanism {
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).with_version(version);
             return Err(error.with_message(message).into());
         }
-        let (token, conversation) = Conversation::begin(sasl, rng);
-        Authenticate { channel, conversation, versions }.send(config, &token)
+        // The token of OAUTHBEARER may be another one since.
+        session.authenticate(config, config.sasl.as_ref().unwrap_or(&sasl), rng)
+    }
+}
+
+impl SaslSession {
+    /// Returns the step that sends the first token.
+    fn authenticate(
+        self,
+        config: &MachineConfig,
+        sasl: &Sasl,
+        rng: ConnectionRng,
+    ) -> Result<HandshakeStep, ConnectionErrorKind> {
+        match Conversation::begin(sasl, rng) {
+            Some((token, conversation)) => {
+                Authenticate { session: self, channel: self.channel, conversation }.send(config, &token)
+            }
+            None => Ok(HandshakeStep::AwaitToken(Handshake::AwaitsToken(self))),
+        }
     }
 }
 
@@ -196,7 +264,7 @@ impl Authenticate {
     }
 
     fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
-        let Self { mut channel, conversation, versions } = self;
+        let Self { session: negotiated, mut channel, conversation } = self;
         let response;
         let (token, session) = match &mut channel {
             Channel::Bare => (frame, None),
@@ -205,17 +273,16 @@ impl Authenticate {
                 response = SaslAuthenticateResponse::decode(frame, *version)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).with_version(*version);
-                    let message = response.error_message.map(|message| conversation.redacted(message));
-                    return Err(error.with_message(message).into());
+                    return Err(conversation.error(error, response.error_message));
                 }
                 *correlation -= 1;
                 let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);
-                (&*response.auth_bytes, lifetime.map(Duration::from_millis))
+                (&*response.auth_bytes, lifetime.map(|millis| (Duration::from_millis(millis), negotiated)))
             }
         };
         match conversation.on_token(token)? {
-            Some((token, conversation)) => Self { channel, conversation, versions }.send(config, &token),
-            None => Ok(HandshakeStep::Ready { versions, session }),
+            Some((token, conversation)) => Self { session: negotiated, channel, conversation }.send(config, &token),
+            None => Ok(HandshakeStep::Ready { versions: negotiated.versions, session }),
         }
     }
 }
@@ -251,10 +318,19 @@ fn send_sasl_handshake(
         }
         _ => (0, Channel::Bare),
     };
+    send_mechanism(config, sasl, SaslSession { version, channel, versions }, false)
+}
+
+fn send_mechanism(
+    config: &MachineConfig,
+    sasl: &Sasl,
+    session: SaslSession,
+    is_again: bool,
+) -> Result<HandshakeStep, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: MECHANISM, client_id: Some(&config.client_id) };
     let mechanism = sasl.mechanism().name();
-    let frame = SaslHandshakeRequest { mechanism }.encode(version, header).map_err(encode_error)?;
-    let next = Mechanism { version, correlation: MECHANISM, sasl: sasl.clone(), channel, versions };
+    let frame = SaslHandshakeRequest { mechanism }.encode(session.version, header).map_err(encode_error)?;
+    let next = Mechanism { correlation: MECHANISM, sasl: sasl.clone(), session, is_again };
     Ok(HandshakeStep::Send(frame, Handshake::Mechanism(next)))
 }
 

@@ -116,11 +116,13 @@ mod identity;
 mod identity_manager;
 mod index;
 mod io;
+mod jwt;
 mod misuse;
 mod network;
 mod node;
 #[cfg(feature = "std")]
 mod non_blocking;
+mod oauth;
 mod partition;
 mod partition_numbers;
 mod query;
@@ -132,6 +134,7 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod token;
 mod topic_backoffs;
 mod topics;
 mod transitions;
@@ -150,13 +153,14 @@ pub use self::io::{ConnectionId, Input, Output};
 pub use self::misuse::Misuse;
 #[cfg(feature = "std")]
 pub use self::non_blocking::NonBlocking;
+pub use self::oauth::{OAuthBearer, OAuthToken, OAuthTokenError};
 pub use self::transitions::Machine;
 pub use self::versions::Versions;
 pub use self::write_queue::WriteQueue;
 pub use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,
-    MismatchEvidence, PendingRequest, ProducerIdError, ScramError, SecurityMismatch, SecurityProtocol, TimeoutCause,
-    TopicLookupError, WaitingFor,
+    MismatchEvidence, OAuthError, OAuthRefusal, PendingRequest, ProducerIdError, ScramError, SecurityMismatch,
+    SecurityProtocol, TimeoutCause, TopicLookupError, WaitingFor,
 };
 pub use crate::secret::Secret;
 pub use crate::time::Instant;

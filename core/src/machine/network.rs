@@ -95,7 +95,7 @@ impl Network {
         now: Instant,
     ) -> ConnectionId {
         let id = ConnectionId::from_u64(self.next_connection);
-        let rng = ConnectionRng { seed: self.seed, connection: self.next_connection };
+        let rng = ConnectionRng { seed: self.seed, connection: self.next_connection, authentications: 0 };
         self.next_connection += 1;
         self.next_node = self.next_node.wrapping_add(1);
         let state = self.nodes.entry(node).or_default();

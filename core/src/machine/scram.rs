@@ -46,10 +46,11 @@ pub(super) struct AwaitsSignature {
 }
 
 impl ConnectionRng {
-    /// Returns a nonce of 24 characters, unique to this connection. It does not disclose the seed, and does not affect
-    /// other random numbers.
+    /// Returns a nonce of 24 characters, unique to this authentication of this connection. It does not disclose the seed,
+    /// and does not affect other random numbers.
     pub(super) fn nonce(self) -> String {
-        let drawn = mac::<Sha256>(&self.seed.0.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);
+        let (connection, authentications) = (self.connection.to_be_bytes(), self.authentications.to_be_bytes());
+        let drawn = mac::<Sha256>(&self.seed.0.to_be_bytes(), &[b"client nonce", &connection, &authentications]);
         BASE64.encode(&drawn[..18])
     }
 }

@@ -33,6 +33,8 @@ pub(super) enum Timer {
     LookupTopic,
     /// A producer id may be requested again.
     ProducerId,
+    /// Another token of OAUTHBEARER is to be asked for.
+    Token,
 }
 
 /// The timers that are set.

@@ -106,7 +106,7 @@ impl Broker {
                     }
                     None => return !connection.client_closed,
                     Some(frame) => match std::mem::take(&mut connection.login) {
-                        SaslState::BareToken(negotiated) => match self.bare_token(&frame, negotiated) {
+                        SaslState::BareToken(negotiated) => match self.bare_token(&frame, negotiated, now) {
                             Some((answer, login)) => {
                                 connection.login = login;
                                 Some(Phase::Answering { at: now, answer, corrupted: false, then_close: false })

@@ -327,7 +327,13 @@ impl Broker {
         if matches!(login, SaslState::Undefined) && !is_open && !self.users.is_empty() {
             return ExecuteResult::CloseConnection;
         }
-        if !matches!(login, SaslState::Authenticated | SaslState::Undefined) && !is_open {
+        if matches!(login, SaslState::Session { until, .. } if *until < call.now) && !is_open {
+            // No violation: the session may have ended while the request was sent.
+            return ExecuteResult::CloseConnection;
+        }
+        let is_authenticated =
+            matches!(login, SaslState::Authenticated | SaslState::Session { .. } | SaslState::Undefined);
+        if !is_authenticated && !is_open {
             self.report_violation(format!("{:?} of an unauthenticated client", request.api));
             return ExecuteResult::CloseConnection;
         }

@@ -1,15 +1,19 @@
 //! SASL on the broker: the mechanism is negotiated, then tokens are exchanged, in SaslAuthenticate requests or (before 1.0)
 //! in frames without a header.
 
+mod bearer;
 mod scram;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::bearer::Bearer;
 pub use self::scram::ScramHash;
 use self::scram::{Credential, Exchange};
 use super::{Broker, Call, ExecuteResult, FaultKind};
+use crate::Moment;
 use crate::random::Random;
 use crate::wire;
 use crate::wire::sasl::{
@@ -25,6 +29,10 @@ const SASL_AUTHENTICATION_FAILED: i16 = 58;
 pub struct Users {
     plain: BTreeMap<String, String>,
     scram: BTreeMap<(ScramHash, String), Credential>,
+    /// The tokens of OAUTHBEARER, each with the time at which it expires.
+    tokens: BTreeMap<String, Moment>,
+    /// `connections.max.reauth.ms`.
+    longest_session: Option<Duration>,
 }
 
 /// Omits the passwords.
@@ -51,10 +59,26 @@ impl Users {
         self
     }
 
+    /// Adds a token of SASL/OAUTHBEARER, which expires this long after the cluster was started.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>, expires: Duration) -> Self {
+        self.tokens.insert(token.into(), expires);
+        self
+    }
+
+    /// Sets the time after which clients must authenticate again (`connections.max.reauth.ms`, KIP-368): on the same connection
+    /// or on another one. A connection that does neither is closed at its next request. With OAUTHBEARER a session ends when
+    /// the token expires, at the latest.
+    #[must_use]
+    pub const fn longest_session(mut self, limit: Duration) -> Self {
+        self.longest_session = Some(limit);
+        self
+    }
+
     /// Returns true if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.scram.is_empty()
+        self.plain.is_empty() && self.scram.is_empty() && self.tokens.is_empty()
     }
 
     /// Returns the names of the mechanisms, in the order in which a broker lists them.
@@ -65,6 +89,7 @@ impl Users {
             ("PLAIN", !self.plain.is_empty()),
             (ScramHash::Sha256.mechanism(), has(ScramHash::Sha256)),
             (ScramHash::Sha512.mechanism(), has(ScramHash::Sha512)),
+            (bearer::MECHANISM, !self.tokens.is_empty()),
         ];
         each.into_iter().filter(|(_, exists)| *exists).map(|(name, _)| name).collect()
     }
@@ -76,6 +101,7 @@ impl Users {
         }
         Some(match ScramHash::of_mechanism(mechanism) {
             Some(hash) => Mechanism::Scram(Exchange::new(hash)),
+            None if mechanism == bearer::MECHANISM => Mechanism::Bearer(Bearer::default()),
             None => Mechanism::Plain,
         })
     }
@@ -99,6 +125,7 @@ impl Users {
 enum Mechanism {
     Plain,
     Scram(Exchange),
+    Bearer(Bearer),
 }
 
 /// The result of a token.
@@ -107,15 +134,26 @@ enum Outcome {
     Challenge(Bytes),
     /// The client is authenticated; this token is the last one.
     Authenticated(Bytes),
+    /// The client is authenticated until this time.
+    AuthenticatedUntil(Moment),
     Failed,
 }
 
 impl Mechanism {
-    fn token(&mut self, token: &[u8], users: &Users, random: &mut Random) -> Outcome {
+    fn token(&mut self, token: &[u8], users: &Users, random: &mut Random, now: Moment) -> Outcome {
         match self {
             Self::Plain if users.is_right(token) => Outcome::Authenticated(Bytes::new()),
             Self::Plain => Outcome::Failed,
             Self::Scram(exchange) => exchange.token(token, users, random),
+            Self::Bearer(bearer) => bearer.token(token, users, now),
+        }
+    }
+
+    /// Returns the message of an error.
+    const fn error_message(&self) -> &'static str {
+        match self {
+            Self::Plain | Self::Scram(_) => "Authentication failed",
+            Self::Bearer(_) => bearer::REFUSAL,
         }
     }
 }
@@ -126,6 +164,8 @@ pub(super) enum SaslState {
     /// Any request is accepted: SASL is not used, or has succeeded.
     #[default]
     Authenticated,
+    /// Any request is accepted until a time (KIP-368). The connection was authenticated at `since`.
+    Session { since: Moment, until: Moment },
     /// A SaslHandshake request is expected.
     Handshake,
     /// A token is expected in a request.
@@ -140,7 +180,31 @@ pub(super) enum SaslState {
 #[derive(Debug)]
 pub(super) struct Negotiated(Mechanism);
 
+/// The least time between two authentications of a connection (Kafka's
+/// `SaslServerAuthenticator.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+impl SaslState {
+    /// Returns true if a mechanism can be negotiated now.
+    fn accepts_handshake(&self, now: Moment) -> bool {
+        match self {
+            Self::Handshake => true,
+            Self::Session { since, .. } => now >= *since + LEAST_INTERVAL,
+            _ => false,
+        }
+    }
+}
+
 impl Broker {
+    /// Returns the state of a connection that is authenticated now, and the lifetime of its session in milliseconds: 0 if it
+    /// is not limited. `token`: when the client's token expires.
+    fn authenticated(&self, token: Option<Moment>, now: Moment) -> (SaslState, i64) {
+        let limit = self.users.longest_session.map(|limit| now + limit);
+        let Some(until) = limit.into_iter().chain(token).min() else { return (SaslState::Authenticated, 0) };
+        let lifetime = i64::try_from(until.saturating_sub(now).as_millis()).unwrap_or(i64::MAX);
+        (SaslState::Session { since: now, until }, lifetime.max(1))
+    }
+
     /// Responds to a SaslHandshake request.
     pub(super) fn sasl_handshake(&mut self, call: &Call<'_>, login: &mut SaslState) -> ExecuteResult {
         let request = call.request;
@@ -151,7 +215,7 @@ impl Broker {
         let mechanism = self.users.begin(&decoded.mechanism);
         let error_code = match (call.fault, mechanism) {
             (Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }), _) => *code,
-            _ if !matches!(login, SaslState::Handshake) => ILLEGAL_SASL_STATE,
+            _ if !login.accepts_handshake(call.now) => ILLEGAL_SASL_STATE,
             (_, None) => UNSUPPORTED_SASL_MECHANISM,
             (_, Some(mechanism)) => {
                 let negotiated = Negotiated(mechanism);
@@ -183,12 +247,13 @@ impl Broker {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };
-        let mut auth_bytes = Bytes::new();
+        let (mut auth_bytes, mut session_lifetime_ms) = (Bytes::new(), 0);
+        let mut message = "Authentication failed";
         let next = if self.users.is_empty() { SaslState::Authenticated } else { SaslState::Handshake };
         let error_code = match (call.fault, std::mem::replace(login, next)) {
             (Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }), _) => *code,
             (_, SaslState::Token(Negotiated(mut mechanism))) => {
-                match mechanism.token(&decoded.auth_bytes, &self.users, &mut self.random) {
+                match mechanism.token(&decoded.auth_bytes, &self.users, &mut self.random, call.now) {
                     Outcome::Challenge(token) => {
                         auth_bytes = token;
                         *login = SaslState::Token(Negotiated(mechanism));
@@ -196,16 +261,23 @@ impl Broker {
                     }
                     Outcome::Authenticated(token) => {
                         auth_bytes = token;
-                        *login = SaslState::Authenticated;
+                        (*login, session_lifetime_ms) = self.authenticated(None, call.now);
                         0
                     }
-                    Outcome::Failed => SASL_AUTHENTICATION_FAILED,
+                    Outcome::AuthenticatedUntil(expiry) => {
+                        (*login, session_lifetime_ms) = self.authenticated(Some(expiry), call.now);
+                        0
+                    }
+                    Outcome::Failed => {
+                        message = mechanism.error_message();
+                        SASL_AUTHENTICATION_FAILED
+                    }
                 }
             }
             _ => ILLEGAL_SASL_STATE,
         };
-        let error_message = (error_code != 0).then(|| "Authentication failed".to_owned());
-        let body = SaslAuthenticateResponse { error_code, error_message, auth_bytes, session_lifetime_ms: 0 };
+        let error_message = (error_code != 0).then(|| message.to_owned());
+        let body = SaslAuthenticateResponse { error_code, error_message, auth_bytes, session_lifetime_ms };
         self.sasl_answer(error_code, wire::answer(request, request.version, &body))
     }
 
@@ -214,10 +286,12 @@ impl Broker {
         &mut self,
         token: &[u8],
         Negotiated(mut mechanism): Negotiated,
+        now: Moment,
     ) -> Option<(Bytes, SaslState)> {
-        let (token, state) = match mechanism.token(token, &self.users, &mut self.random) {
+        let (token, state) = match mechanism.token(token, &self.users, &mut self.random, now) {
             Outcome::Challenge(token) => (token, SaslState::BareToken(Negotiated(mechanism))),
             Outcome::Authenticated(token) => (token, SaslState::Authenticated),
+            Outcome::AuthenticatedUntil(_) => (Bytes::new(), SaslState::Authenticated),
             Outcome::Failed => return None,
         };
         let length = token.len() as u32;

@@ -1,7 +1,7 @@
 //! The settings of a cluster.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::TestCluster;
 use super::tcp::Encryption;
@@ -158,6 +158,22 @@ impl TestClusterBuilder {
     #[must_use]
     pub fn scram_user(mut self, hash: ScramHash, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.users = self.users.scram(hash, user, password);
+        self
+    }
+
+    /// Adds a token of SASL/OAUTHBEARER, which expires this long after the cluster was started. With any token, clients have to
+    /// authenticate. A session ends with its token at the latest (KIP-368).
+    #[must_use]
+    pub fn oauth_token(mut self, token: impl Into<String>, expires: Duration) -> Self {
+        self.users = self.users.token(token, expires);
+        self
+    }
+
+    /// Sets the time after which clients must authenticate again (`connections.max.reauth.ms`, KIP-368): on the same connection
+    /// or on another one. A connection that does neither is closed at its next request. By default sessions do not end.
+    #[must_use]
+    pub fn longest_session(mut self, limit: Duration) -> Self {
+        self.users = self.users.longest_session(limit);
         self
     }
 

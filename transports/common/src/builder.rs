@@ -1,12 +1,14 @@
 //! The builder of producers.
 
+use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use kafka_batch_core::convert::DownConversion;
-use kafka_batch_core::machine::MachineConfig;
+use kafka_batch_core::machine::{MachineConfig, OAuthToken, Sasl, SaslMechanism};
 use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::clock::RuntimeClock;
@@ -23,6 +25,7 @@ use crate::runtime::{ProducerTask, Runtime, Spawn, random_seed};
 use crate::secrets::{shown, shown_name};
 use crate::settings::{self, ParsedConfig, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
+use crate::token::TokenProvider;
 use crate::topics::TopicCache;
 
 /// Builds a [`Producer`] from settings with Kafka's names. [`ProducerConfig`] has them with typed values.
@@ -43,6 +46,7 @@ pub struct ProducerBuilder<R> {
     split_too_large: bool,
     seed: Option<u64>,
     connector: Option<Arc<dyn AnyConnector>>,
+    token_provider: Option<TokenProvider>,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -57,6 +61,7 @@ impl<R> ProducerBuilder<R> {
             split_too_large: false,
             seed: None,
             connector: None,
+            token_provider: None,
             runtime: PhantomData,
         }
     }
@@ -99,6 +104,37 @@ impl<R> ProducerBuilder<R> {
     /// [`Runtime::seed`], which is drawn from the system's source of randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Sets what gets the tokens of `sasl.mechanism=OAUTHBEARER`. It is called when the first connection is made, and again
+    /// after 80 to 85 % of a token's [lifetime](OAuthToken::lifetime). Connections wait for the token, up to
+    /// `request.timeout.ms`. After an error it is called again when the next connection is made; while another token is still
+    /// valid, after 10 s.
+    ///
+    /// The future is polled by the producer's task. What blocks has to be done on another thread.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kafka_batch_core::machine::{OAuthToken, OAuthTokenError};
+    /// use kafka_batch_transport::ProducerBuilder;
+    ///
+    /// # async fn ask() -> (String, u64) { ("token".to_owned(), 3_600) }
+    /// # fn builder<R>(builder: ProducerBuilder<R>) -> ProducerBuilder<R> {
+    /// builder.set("security.protocol", "sasl_ssl").set("sasl.mechanism", "OAUTHBEARER").token_provider(|| async {
+    ///     let (token, seconds) = ask().await;
+    ///     Ok::<_, OAuthTokenError>(OAuthToken::new(token)?.lifetime(Duration::from_secs(seconds)))
+    /// })
+    /// # }
+    /// ```
+    pub fn token_provider<F, Fut, E>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<OAuthToken, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.token_provider = Some(TokenProvider::new(provider));
         self
     }
 }
@@ -173,7 +209,8 @@ impl<R> ProducerBuilder<R> {
         seed: fn() -> u64,
         clock: RuntimeClock,
     ) -> Result<(Producer, Driver), ConfigError> {
-        let mut assembly = Assembly::new(parsed, security, self.seed.unwrap_or_else(seed), clock)?;
+        let seed = self.seed.unwrap_or_else(seed);
+        let mut assembly = Assembly::new(parsed, security, self.token_provider, seed, clock)?;
         assembly.machine.down_conversion = self.down_conversion;
         assembly.machine.split_too_large = self.split_too_large;
         Ok(assemble(assembly))
@@ -187,35 +224,52 @@ pub(crate) struct Assembly {
     linger: Duration,
     brokers: String,
     security: Security,
+    token_provider: Option<TokenProvider>,
     seed: u64,
     clock: RuntimeClock,
 }
 
 impl Assembly {
     /// # Errors
-    /// The batch options contradict each other.
+    /// The batch options contradict each other, or the mechanism of SASL needs tokens and there is no provider of them, or the
+    /// reverse.
     pub(crate) fn new(
         parsed: ParsedConfig,
         security: Security,
+        token_provider: Option<TokenProvider>,
         seed: u64,
         clock: RuntimeClock,
     ) -> Result<Self, ConfigError> {
         let ParsedConfig { machine, options: batch_options, linger, brokers, .. } = parsed;
         batch_options.clone().build(UNIX_EPOCH)?;
-        Ok(Self { machine, batch_options, linger, brokers, security, seed, clock })
+        let mechanism = machine.sasl.as_ref().map(Sasl::mechanism);
+        let found = mechanism.map_or("", SaslMechanism::name);
+        match (mechanism == Some(SaslMechanism::OAuthBearer), token_provider.is_some()) {
+            (true, false) => {
+                let how = "it needs tokens: pass a provider of them to ProducerBuilder::token_provider";
+                return Setting { name: "sasl.mechanism", found }.wrong(how);
+            }
+            (false, true) => {
+                let how = "a provider of tokens has an effect only with OAUTHBEARER, over sasl_plaintext or sasl_ssl: set these, or \
+                           remove the provider";
+                return Setting { name: "sasl.mechanism", found }.wrong(how);
+            }
+            _ => {}
+        }
+        Ok(Self { machine, batch_options, linger, brokers, security, token_provider, seed, clock })
     }
 }
 
 /// Makes a producer and its driver.
 pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
-    let Assembly { machine: config, batch_options, linger, brokers, security, seed, clock } = assembly;
+    let Assembly { machine: config, batch_options, linger, brokers, security, token_provider, seed, clock } = assembly;
     let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
     let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
     // What the machine cannot have in flight is better gathered than queued.
     let max_unfinished = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
     let gathering = Gathering::new(linger, max_unfinished);
     let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
-    let driver = Driver::new(config, security, seed, Arc::clone(&queue));
+    let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider);
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
 
@@ -227,7 +281,17 @@ impl<R> Default for ProducerBuilder<R> {
 
 impl<R> Clone for ProducerBuilder<R> {
     fn clone(&self) -> Self {
-        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, connector, runtime } = self;
+        let Self {
+            settings,
+            config,
+            batch_options,
+            down_conversion,
+            split_too_large,
+            seed,
+            connector,
+            token_provider,
+            runtime,
+        } = self;
         Self {
             settings: settings.clone(),
             config: config.clone(),
@@ -236,6 +300,7 @@ impl<R> Clone for ProducerBuilder<R> {
             split_too_large: *split_too_large,
             seed: *seed,
             connector: connector.clone(),
+            token_provider: token_provider.clone(),
             runtime: *runtime,
         }
     }
@@ -253,6 +318,7 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             .field("batch_options", &self.batch_options)
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)
+            .field("token_provider", &self.token_provider)
             .field("seed", &self.seed.map(|_| format_args!("(not shown)")))
             .field("connector", &self.connector.as_ref().map(|_| format_args!("(set)")))
             .finish()

@@ -21,6 +21,7 @@ use crate::command_queue::{self, Command, CommandQueue};
 use crate::gathering::MessageBatch;
 use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
+use crate::token::{TokenFuture, TokenProvider};
 use crate::topic_error::TopicError;
 use crate::waiters::{UnfinishedBatch, Waiter, Waiters};
 
@@ -42,6 +43,9 @@ pub(crate) struct Driver {
     /// When a batch of messages is due next.
     queue_deadline: Option<Instant>,
     addresses: BrokerAddresses,
+    token_provider: Option<TokenProvider>,
+    /// The token of OAUTHBEARER that the provider was asked for.
+    token: Option<TokenFuture>,
     ended: bool,
 }
 
@@ -118,8 +122,16 @@ impl Driver {
             commands: Vec::new(),
             queue_deadline: None,
             addresses: BrokerAddresses::new(),
+            token_provider: None,
+            token: None,
             ended: false,
         }
+    }
+
+    /// Sets what gets the tokens of OAUTHBEARER.
+    pub(crate) fn token_provider(mut self, provider: Option<TokenProvider>) -> Self {
+        self.token_provider = provider;
+        self
     }
 
     /// Returns the next step. Call it until it returns [`Step::Wait`], and again after one of the events that it waits for.
@@ -153,11 +165,23 @@ impl Driver {
         Step::End
     }
 
-    /// Passes queued commands to the machine. Ready if there were any: then call [`next_step`](Self::next_step).
+    /// Passes queued commands to the machine, and the token that it has asked for. Ready if there was any: then call
+    /// [`next_step`](Self::next_step).
     pub(crate) fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
         let polled = self.queue.poll_commands(&mut self.commands, &mut self.queue_deadline, context);
         self.apply_commands();
-        polled
+        if self.poll_token(context).is_ready() { Poll::Ready(()) } else { polled }
+    }
+
+    fn poll_token(&mut self, context: &Context<'_>) -> Poll<()> {
+        let Some(future) = &mut self.token else { return Poll::Pending };
+        let Poll::Ready(token) = future.as_mut().poll(&mut Context::from_waker(context.waker())) else {
+            return Poll::Pending;
+        };
+        self.token = None;
+        let now = self.now();
+        self.machine.set_token(token, now);
+        Poll::Ready(())
     }
 
     /// Passes an event of a connection to the machine. For the end of a connection, use [`disconnected`](Self::disconnected), which
@@ -322,6 +346,8 @@ impl Driver {
                 self.addresses.ready(host, port, versions.produce);
                 self.queue.set_produce_version(self.addresses.produce_version());
             }
+            Event::TokenRequired => self.token = self.token_provider.as_ref().map(TokenProvider::token),
+            Event::Reauthenticated { host, port } => log::debug!("{host}:{port} has authenticated this client again"),
             Event::ConnectionError(error) if error.kind.is_authentication() => log::warn!("{error}"),
             Event::ConnectionError(error) => log::warn!("{error}; the producer retries"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),

@@ -100,7 +100,7 @@ impl ExternalDriver {
             return Setting { name, found }.wrong(HOW);
         }
         let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
-        let mut assembly = Assembly::new(parsed, Security::Plaintext, seed, RuntimeClock::SYSTEM)?;
+        let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;
         assembly.machine.split_too_large = split_too_large;
         let (producer, driver) = assemble(assembly);

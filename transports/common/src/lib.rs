@@ -111,6 +111,7 @@ mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_stream;
+mod token;
 mod topic_error;
 mod topics;
 mod waiters;
@@ -128,6 +129,7 @@ pub use local_runtime::{LocalProducerTask, LocalRuntime};
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;
+pub use token::{TokenFileError, token_file};
 
 /// Redaction of settings in logs and errors, and the correction of their names, also for transports with settings of their own.
 pub mod redaction {

@@ -106,7 +106,7 @@ fn a_hostile_signature_is_refused() {
 
 #[test]
 fn a_nonce_is_unique_to_its_seed_and_connection() {
-    let nonce = |seed, connection| ConnectionRng { seed: Seed(seed), connection }.nonce();
+    let nonce = |seed, connection| ConnectionRng { seed: Seed(seed), connection, authentications: 0 }.nonce();
     assert_eq!(nonce(1, 2), nonce(1, 2));
     assert_eq!(nonce(1, 2).len(), 24);
     assert!(nonce(1, 2).bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b','));

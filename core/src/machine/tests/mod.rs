@@ -11,6 +11,7 @@ mod limits;
 mod misuse;
 mod never;
 mod responses;
+mod oauth;
 mod retries;
 mod sizes;
 mod topics;
@@ -131,6 +132,10 @@ struct World {
     session: Option<i64>,
     /// Whether SASL authentication fails.
     rejects_credentials: bool,
+    /// The error code of SaslHandshake.
+    sasl_error: i16,
+    /// The token of OAUTHBEARER that the brokers accept, with its message.
+    bearer: Option<Vec<u8>>,
     leader: i32,
     /// A partition with another leader, and that leader.
     other_leader: Option<(i32, i32)>,
@@ -175,6 +180,8 @@ impl World {
             init_producer_id: 0,
             session: None,
             rejects_credentials: false,
+            sasl_error: 0,
+            bearer: None,
             leader: 1,
             other_leader: None,
             partitions: 20,
@@ -293,7 +300,8 @@ impl World {
                 }
                 body
             }
-            17 => vec![0; 6],
+            17 => [&self.sasl_error.to_be_bytes()[..], &[0; 4]].concat(),
+            36 if self.bearer.is_some() => self.answer_bearer(&request.body),
             36 if self.rejects_credentials => [&[0, 58][..], &string("who?"), &[0; 12]].concat(),
             36 => [&[0, 0, 255, 255, 0, 0, 0, 0][..], &self.session.unwrap().to_be_bytes()].concat(),
             22 => {
@@ -343,6 +351,18 @@ impl World {
             other => panic!("the simulated broker does not support API {other}"),
         };
         Some(frame(request.correlation, &body))
+    }
+
+    /// Answers a message of OAUTHBEARER as Kafka does.
+    fn answer_bearer(&self, body: &[u8]) -> Vec<u8> {
+        const REFUSAL: &[u8] = br#"{"status":"invalid_token"}"#;
+        let (message, bearer) = (&body[4..], self.bearer.as_deref().unwrap());
+        if message == [1] {
+            return [&[0, 58, 0, REFUSAL.len() as u8][..], REFUSAL, &[0; 12]].concat();
+        }
+        let answer = if message == bearer { &b""[..] } else { REFUSAL };
+        let session = if message == bearer { self.session.unwrap() } else { 0 };
+        [&[0, 0, 255, 255, 0, 0, 0, answer.len() as u8][..], answer, &session.to_be_bytes()].concat()
     }
 
     fn apis(&self) -> Vec<i16> {

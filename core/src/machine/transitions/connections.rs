@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::Machine;
 use crate::cause::{
-    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, SecurityMismatch,
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, OAuthError, SecurityMismatch,
 };
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::Event;
@@ -31,6 +31,7 @@ impl Machine {
         }
         let Some(address) = Network::address(node, &self.config, &self.cluster) else { return };
         let (host, port) = (address.host.clone(), address.port);
+        self.prepare_token();
         let connection = self.network.connect(node, address, &self.config, self.now);
         self.update_timers(connection);
         self.outputs.push_back(Output::Connect { connection, host, port });
@@ -45,6 +46,7 @@ impl Machine {
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        self.expire_token();
         let mut events = core::mem::take(&mut self.events);
         if let Some(connection) = self.network.connections.get_mut(&id) {
             connection.on_received(bytes, &self.config, self.now, &mut events);
@@ -74,7 +76,9 @@ impl Machine {
             Some(at) if at <= self.now => {}
             _ => return self.update_timers(id),
         }
-        let kind = if connection.is_connecting() {
+        let kind = if connection.awaits_token() {
+            OAuthError::Timeout { limit: self.config.request_timeout }.into()
+        } else if connection.is_connecting() {
             ConnectionErrorKind::SetupTimeout { limit: self.config.socket_connection_setup_timeout }
         } else {
             ConnectionErrorKind::RequestTimeout { limit: connection.response_limit(&self.config) }
@@ -85,22 +89,43 @@ impl Machine {
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         connection.timers_set_to.1 = None;
-        if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
-            if let Some(connection) = self.network.retire(id) {
-                self.connection_ended(connection.node);
-            }
-            self.clear_timers(id);
-            self.outputs.push_back(Output::Close(id));
+        if connection.needs_reauthentication(&self.config, self.now) {
+            self.reauthenticate(id);
+        } else if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
+            self.retire(id);
         } else {
             self.update_timers(id);
         }
     }
 
-    fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
+    /// Authenticates again on a connection whose session has ended. Meanwhile it counts as being established.
+    fn reauthenticate(&mut self, id: ConnectionId) {
+        self.prepare_token();
+        let mut events = Vec::new();
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let node = connection.node;
+        connection.reauthenticate(&self.config, self.now, &mut events);
+        self.connection_ended(node);
+        self.apply_events(id, events);
+    }
+
+    /// Closes a connection that is not needed any more, or whose session has ended.
+    fn retire(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.retire(id) {
+            self.connection_ended(connection.node);
+        }
+        self.clear_timers(id);
+        self.outputs.push_back(Output::Close(id));
+    }
+
+    pub(super) fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
         for event in events.drain(..) {
             match event {
                 ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
+                ConnectionEvent::TokenRequired => self.request_token(),
+                ConnectionEvent::Reauthenticated => self.on_reauthenticated(id),
+                ConnectionEvent::Expired => self.retire(id),
                 ConnectionEvent::Response { correlation, version, frame } => {
                     self.network.is_proven = true;
                     self.capacity_changed(id);
@@ -123,6 +148,14 @@ impl Machine {
         self.network.ready(node);
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
+    }
+
+    fn on_reauthenticated(&mut self, id: ConnectionId) {
+        let Some(connection) = self.network.connections.get(&id) else { return };
+        let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
+        self.network.ready(node);
+        self.accumulator.schedule.node_changed(node);
+        self.outputs.push_back(Output::Event(Event::Reauthenticated { host, port }));
     }
 
     /// Closes a connection that cannot be used any more.
@@ -166,6 +199,9 @@ impl Machine {
             error.partial = connection.partial();
         }
         error.mismatch = self.mismatch(&error);
+        if matches!(error.kind, ConnectionErrorKind::Refused(_) | ConnectionErrorKind::OAuth(OAuthError::Refused(_))) {
+            self.forget_token();
+        }
         if error.kind.is_authentication() {
             self.fail_lookups(&error);
         }

@@ -8,6 +8,7 @@ mod produce;
 mod producer_id;
 mod recovery;
 mod responses;
+mod token;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +37,7 @@ use super::network::Network;
 use super::partition::{Effect, Partition, TransitionContext};
 use super::schedule::Wait;
 use super::timers::{Timer, Timers};
+use super::token::Tokens;
 use crate::batch::SealedBatch;
 use crate::cause::ConnectionError;
 use crate::record::TopicPartition;
@@ -77,6 +79,7 @@ pub struct Machine {
     dirty: bool,
     lifecycle: Lifecycle,
     misuse: MisuseDetector,
+    tokens: Tokens,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,7 @@ impl Machine {
             dirty: false,
             lifecycle: Lifecycle::Open,
             misuse: MisuseDetector::default(),
+            tokens: Tokens::default(),
         }
     }
 
@@ -350,6 +354,7 @@ impl Machine {
             Timer::Idle(id) => self.on_idle(id),
             Timer::Delivery => self.on_delivery_timeout(),
             Timer::LookupTopic => self.expire_lookups(),
+            Timer::Token => self.on_token_due(),
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use kafka_batch_core::BatchOptions;
-use kafka_batch_core::machine::{self as machine, Credential, Sasl, SaslMechanism, SecurityProtocol};
+use kafka_batch_core::machine::{self as machine, Credential, OAuthBearer, Sasl, SaslMechanism, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::forms::Form;
@@ -163,6 +163,16 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
             [("sasl.mechanism", mechanism.is_some()), (USERNAME, username.is_some()), (PASSWORD, password.is_some())];
         let names = set.into_iter().filter_map(|(name, is_set)| is_set.then_some(name));
         return unused(names, config, protocol, "sasl_plaintext or sasl_ssl").map(|()| None);
+    }
+    if *mechanism == Some(SaslMechanism::OAuthBearer) {
+        let unused = [(USERNAME, username.is_some()), (PASSWORD, password.is_some())];
+        return match unused.into_iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) => {
+                let remedy = format!("OAUTHBEARER has tokens in place of a user name and a password: leave {name} out");
+                conflict(name, "sasl.mechanism", config, remedy)
+            }
+            None => Ok(Some(OAuthBearer::new().into())),
+        };
     }
     let (Some(username), Some(password)) = (username, password) else {
         let missing = if username.is_none() { USERNAME } else { PASSWORD };

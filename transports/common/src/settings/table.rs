@@ -193,6 +193,7 @@ const MECHANISM: Words<SaslMechanism> = Words(&[
     ("PLAIN", SaslMechanism::Plain),
     ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
     ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
+    ("OAUTHBEARER", SaslMechanism::OAuthBearer),
 ]);
 
 /// Whether host names are verified. The Java client writes `none` as an empty text.
@@ -275,7 +276,8 @@ settings! {
     security_protocol(SecurityProtocol): SecurityProtocol = PROTOCOL, "security.protocol", Value("plaintext"),
         "`ssl` and `sasl_ssl` use TLS and need the feature `tls`; `sasl_plaintext` and `sasl_ssl` authenticate by SASL";
     sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
-        "The SASL mechanism. PLAIN sends the password itself, so use it only with TLS";
+        "The SASL mechanism. PLAIN sends the password itself, so use it only with TLS. OAUTHBEARER needs a \
+         [provider of tokens](Self::token_provider)";
     sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user name; with SCRAM, printable ASCII";
     sasl_password(impl Into<Secret>): Secret = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
     ssl_ca_location(impl Into<String>): String = OPTIONAL, "ssl.ca.location", Described("the system's"),

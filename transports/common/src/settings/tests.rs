@@ -260,7 +260,7 @@ fn an_error_names_the_setting_its_value_and_what_is_accepted() {
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
         ("linger", "5", "there is no setting \"linger\"; did you mean \"linger.ms\"?"),
         ("security.protocol", "tls", "write plaintext, ssl, sasl_plaintext or sasl_ssl"),
-        ("sasl.mechanism", "GSSAPI", "write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
+        ("sasl.mechanism", "GSSAPI", "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
         ("compression.type", "brotli", "write none, gzip, snappy, lz4 or zstd"),
         ("broker.version.fallback", "new", "write a version of Kafka, such as 0.9"),
         ("ssl.endpoint.identification.algorithm", "ldap", "write https, none or nothing"),
@@ -308,6 +308,10 @@ fn conflicting_settings_are_errors() {
         (
             &[USER, PASSWORD],
             "sasl.username = \"u\", security.protocol (not set): sasl.username is used only with sasl_plaintext or sasl_ssl",
+        ),
+        (
+            &[("security.protocol", "sasl_plaintext"), ("sasl.mechanism", "OAUTHBEARER"), PASSWORD],
+            "sasl.password = \"(not shown)\", sasl.mechanism = \"OAUTHBEARER\": OAUTHBEARER has tokens",
         ),
         (
             &[("ssl.ca.location", "ca.pem")],
