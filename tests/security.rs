@@ -7,6 +7,8 @@
 mod broker;
 #[path = "security/certificates.rs"]
 mod certificates;
+#[path = "security/oauth.rs"]
+mod oauth;
 #[path = "security/subject.rs"]
 mod subject;
 
@@ -63,7 +65,7 @@ cases! {
     nothing_is_sent_to_a_broker_that_is_not_trusted
     a_missing_certificate_is_reported
     different_security_protocols_are_detected
-    expired_sessions_are_replaced_without_errors
+    expired_sessions_are_renewed_without_errors
 }
 
 type Settings<'s> = Vec<(&'s str, &'s str)>;
@@ -247,7 +249,7 @@ fn different_security_protocols_are_detected<S: Subject>(broker: &Secured) {
 }
 
 /// Lasts for several sessions: each batch is delivered, in order, and no connection is lost.
-fn expired_sessions_are_replaced_without_errors<S: Subject>(broker: &Secured) {
+fn expired_sessions_are_renewed_without_errors<S: Subject>(broker: &Secured) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // the log lines about this address must be those of one test
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let topic = broker.topic();
@@ -268,7 +270,9 @@ fn expired_sessions_are_replaced_without_errors<S: Subject>(broker: &Secured) {
     });
     assert!(broker.read(&topic) == sent, "{} records were sent", sent.len());
     let connections = log_capture::lines(mark, |line| line.text.contains(&address));
-    let ready = connections.iter().filter(|line| line.text.contains("is ready")).count();
-    assert!(ready > 4, "too few connections: {connections:?}");
-    assert_eq!(ready, connections.len(), "other log lines: {connections:?}");
+    let count = |text| connections.iter().filter(|line| line.text.contains(text)).count();
+    let (ready, again) = (count("is ready"), count("has authenticated this client again"));
+    assert!(again >= 3, "too few sessions: {connections:?}");
+    assert!(ready <= 4, "connections were replaced: {connections:?}");
+    assert_eq!(ready + again, connections.len(), "other log lines: {connections:?}");
 }

@@ -24,6 +24,11 @@ pub struct Options {
     pub listeners: Vec<Listener>,
     /// More arguments for `kafka-storage format`, such as `--add-scram`. KRaft only.
     pub format: Vec<String>,
+    /// Libraries (`group:name:version`) that the release's own artifacts do not depend on, although Kafka's distribution has
+    /// them.
+    pub libraries: Vec<String>,
+    /// System properties of its Java.
+    pub properties: Vec<(String, String)>,
     /// The size of its heap.
     pub heap_mib: u32,
     /// The time within which it must be ready.
@@ -36,10 +41,21 @@ impl Default for Options {
             config: Vec::new(),
             listeners: Vec::new(),
             format: Vec::new(),
+            libraries: Vec::new(),
+            properties: Vec::new(),
             heap_mib: 512,
             start_limit: Duration::from_secs(120),
         }
     }
+}
+
+/// Returns the class path of a release, followed by these libraries.
+pub(crate) fn with_libraries(class_path: String, libraries: &[String]) -> Result<String, StartError> {
+    if libraries.is_empty() {
+        return Ok(class_path);
+    }
+    let folder = format!("libraries/{}", libraries.join("-").replace(':', "-"));
+    Ok(format!("{class_path}:{}", crate::jars::class_path(&folder, libraries)?))
 }
 
 /// A further listener. Its settings besides the name are in [`Options::config`], as `listener.name.NAME.…` in lower
@@ -79,12 +95,13 @@ impl Broker {
         let node = Node {
             version: release.version,
             java,
-            class_path: jars.broker,
+            class_path: with_libraries(jars.broker, &options.libraries)?,
             identity: match release.quorum {
                 Quorum::KRaft => Identity::Cluster(random::cluster_id()),
                 Quorum::ZooKeeper => Identity::Broker(random::broker_id()),
             },
             folder: folder.path().to_owned(),
+            properties: options.properties.clone(),
             heap_mib: options.heap_mib,
             start_limit: options.start_limit,
         };

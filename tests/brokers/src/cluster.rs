@@ -1,5 +1,6 @@
 //! Several nodes that tests can use, kill and restart one by one.
 
+use crate::broker::with_libraries;
 use crate::{
     Options, Quorum, Release, StartError,
     folder::TempFolder,
@@ -61,15 +62,17 @@ impl Cluster {
         check(release, options)?;
         let java = programs::java()?;
         let jars = Jars::prepare(release)?;
+        let class_path = with_libraries(jars.broker.clone(), &options.each.libraries)?;
         let folder = TempFolder::create().map_err(StartError::io("make a data folder"))?;
         let cluster_id = random::cluster_id();
         let nodes: Vec<Node> = (0..i32::from(options.nodes))
             .map(|node_id| Node {
                 version: release.version,
                 java: java.clone(),
-                class_path: jars.broker.clone(),
+                class_path: class_path.clone(),
                 identity: Identity::Member { cluster_id: cluster_id.clone(), node_id },
                 folder: folder.path().join(format!("node-{node_id}")),
+                properties: options.each.properties.clone(),
                 heap_mib: options.each.heap_mib,
                 start_limit: options.each.start_limit,
             })

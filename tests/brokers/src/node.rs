@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) identity: wait::Identity,
     /// The node's directory, for files other than the partitions.
     pub(crate) folder: PathBuf,
+    /// System properties of the broker.
+    pub(crate) properties: Vec<(String, String)>,
     /// The size of the broker's heap.
     pub(crate) heap_mib: u32,
     /// The time within which the broker must be ready.
@@ -101,6 +103,7 @@ impl Node {
     pub(crate) fn launch(&self) -> Result<Launched, StartError> {
         let heap = format!("-Xmx{}m", self.heap_mib);
         let mut arguments = self.java_arguments(&[&heap, "-Djava.awt.headless=true"]);
+        arguments.splice(..0, self.properties.iter().map(|(name, value)| format!("-D{name}={value}").into()));
         arguments.extend(["kafka.Kafka".into(), self.settings().into()]);
         let log = File::options()
             .append(true)

@@ -1,6 +1,9 @@
 //! Certificates for tests, made at run time: authorities, and the certificates that they sign. All texts are PEM.
 #![cfg(feature = "make")]
 
+mod jwt;
+
+pub use jwt::JwtIssuer;
 pub use rcgen::{self, CertificateParams, date_time_ymd};
 
 use pkcs8::pkcs5::pbes2::Parameters;
