@@ -10,8 +10,8 @@ mod limits;
 #[cfg(debug_assertions)]
 mod misuse;
 mod never;
-mod responses;
 mod oauth;
+mod responses;
 mod retries;
 mod sizes;
 mod topics;
