@@ -16,6 +16,16 @@ pub use kafka_batch_core::{
     batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,
 };
 
+/// Transactions: the producer of transactions, the offsets that can be committed in one, and the errors of each operation, which
+/// say what to do next. The guide is [`exactly_once`].
+pub mod transaction {
+    #[doc(inline)]
+    pub use kafka_batch_core::transaction::*;
+    #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
+    #[doc(inline)]
+    pub use kafka_batch_transport::{BuildTransactionalError, InitTransactions, Transaction, TransactionalProducer};
+}
+
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;
 
@@ -62,6 +72,10 @@ pub mod transports {
 #[doc = include_str!("../docs/guide.md")]
 #[cfg(any(doc, doctest))]
 pub mod guide {}
+
+#[doc = include_str!("../docs/exactly_once.md")]
+#[cfg(any(doc, doctest))]
+pub mod exactly_once {}
 
 #[doc = include_str!("../docs/embedding.md")]
 #[cfg(any(doc, doctest))]

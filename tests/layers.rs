@@ -47,7 +47,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("stream", &["stream"], &["values", "batch"]),
     (
         "publishing",
-        &["delivery", "failure", "publish", "send_error", "send_message", "transport"],
+        &["delivery", "failure", "publish", "send_error", "send_message", "transaction", "transport"],
         &["values", "protocol", "cause", "batch"],
     ),
     ("publisher", &["publisher"], &["values", "batch", "stream", "publishing"]),

@@ -64,6 +64,8 @@ macro_rules! every {
     }};
 }
 
+mod transactions;
+
 fn foreign() -> TransportError {
     TransportError::new(Foreign(Root))
 }
@@ -279,6 +281,7 @@ fn of_publishing() -> Errors {
             let (api, version) = (ApiKey::Produce, 3);
             protocol::RequestEncodeError::TooLong { api, version, length: 2, limit: 1 }.into()
         },
+        Failure::TransactionAborted => Failure::TransactionAborted,
         Failure::Closed => Failure::Closed,
         Failure::Stopped => Failure::Stopped,
         Failure::Transport(_) => foreign().into(),
@@ -321,7 +324,7 @@ fn sources(error: &dyn Error) -> Vec<String> {
 
 #[test]
 fn the_text_has_every_cause_once_and_the_source_is_what_it_does_not_have() {
-    let errors = [of_connections(), of_batches(), of_publishing()].into_iter().flatten();
+    let errors = [of_connections(), of_batches(), of_publishing(), transactions::all()].into_iter().flatten();
     for error in errors {
         let text = error.to_string();
         assert!(!text.contains("ROOT"), "{text}");

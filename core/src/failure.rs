@@ -134,6 +134,9 @@ pub enum FailureReason {
     Append(Box<AppendError>),
     /// No Produce request can carry the batch to this broker.
     Request(RequestEncodeError),
+    /// The transaction of the batch was aborted, by the application or because of another failure in it, before the batch was
+    /// acknowledged. It is not visible to consumers of committed records, whether it was written or not.
+    TransactionAborted,
     /// The producer was closed before the batch was acknowledged.
     Closed,
     /// The producer's task has ended before the producer was closed, because its runtime was shut down, or
@@ -168,6 +171,9 @@ impl fmt::Display for FailureReason {
             Self::Seal(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
+            Self::TransactionAborted => {
+                f.write_str("the transaction of the batch was aborted: begin another one, and send it again")
+            }
             Self::Closed => f.write_str(
                 "the producer was closed before the batch was acknowledged: send it with a new producer, unless it may be \
                  written",
@@ -204,7 +210,7 @@ impl Error for FailureReason {
             Self::Seal(error) => error.source(),
             Self::Append(error) => error.source(),
             Self::Request(error) => error.source(),
-            Self::UnknownPartition { .. } | Self::Closed | Self::Stopped => None,
+            Self::UnknownPartition { .. } | Self::TransactionAborted | Self::Closed | Self::Stopped => None,
             Self::Transport(error) => error.source(),
         }
     }

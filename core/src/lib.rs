@@ -70,6 +70,7 @@ mod send_message;
 mod splitmix64;
 pub mod stream;
 mod time;
+pub mod transaction;
 mod transport;
 mod transport_error;
 mod varint;

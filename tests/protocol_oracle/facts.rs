@@ -16,8 +16,9 @@ fn versions_and_headers_equal_those_of_the_oracle() {
             assert_eq!(api.is_flexible(version), flexible, "{api} v{version}");
         }
         let newest = match api {
-            ApiKey::ApiVersions => 4,    // v5 came after the oracle
-            ApiKey::InitProducerId => 6, // v6 is not stable
+            ApiKey::ApiVersions => 4,        // v5 came after the oracle
+            ApiKey::InitProducerId => 6,     // v6 is not stable
+            ApiKey::AddPartitionsToTxn => 5, // from v4 on, for brokers
             _ => max,
         };
         assert_eq!(theirs.valid_versions().max, newest, "{api}");
@@ -68,7 +69,7 @@ fn the_highest_common_version_is_chosen() {
 fn the_client_throttles_from_the_version_of_kip_219_on() {
     let first = |api: ApiKey| (0..=13).find(|version| api.client_throttles(*version));
     let found: Vec<_> = ApiKey::ALL.iter().copied().map(first).collect();
-    assert_eq!(found, [Some(6), Some(6), None, Some(2), Some(1), None]);
+    assert_eq!(found, [Some(6), Some(6), Some(2), None, Some(2), Some(1), Some(1), Some(1), Some(1), Some(1), None]);
 }
 
 proptest! {

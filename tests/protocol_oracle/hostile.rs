@@ -1,8 +1,9 @@
 //! Invalid and random bytes.
 
 use kafka_batch_core::protocol::{
-    ApiKey, ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse, ProtocolErrorKind,
-    SaslAuthenticateResponse, SaslHandshakeResponse, correlation_id,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, ApiVersionsResponse, EndTxnResponse,
+    FindCoordinatorResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse, ProtocolErrorKind,
+    SaslAuthenticateResponse, SaslHandshakeResponse, TxnOffsetCommitResponse, correlation_id,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -50,6 +51,11 @@ fn decode_all(frame: &[u8], version: i16) {
     let _ = MetadataResponse::decode(frame, version);
     let _ = ProduceResponse::decode(frame, version);
     let _ = InitProducerIdResponse::decode(frame, version);
+    let _ = FindCoordinatorResponse::decode(frame, version);
+    let _ = AddPartitionsToTxnResponse::decode(frame, version);
+    let _ = AddOffsetsToTxnResponse::decode(frame, version);
+    let _ = EndTxnResponse::decode(frame, version);
+    let _ = TxnOffsetCommitResponse::decode(frame, version);
     let _ = SaslHandshakeResponse::decode(frame, version);
     let _ = SaslAuthenticateResponse::decode(frame, version);
 }

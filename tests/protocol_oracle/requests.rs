@@ -15,7 +15,7 @@ use super::{HEADER, str_bytes, text, uuid};
 
 /// Decodes a request with the oracle: length, header, body, and nothing after it. The oracle must encode
 /// the same body to the same bytes.
-fn decoded_by_oracle<O>(api: ApiKey, version: i16, segments: &[Bytes]) -> O
+pub(super) fn decoded_by_oracle<O>(api: ApiKey, version: i16, segments: &[Bytes]) -> O
 where
     O: Decodable + Encodable + HeaderVersion,
 {

@@ -42,6 +42,8 @@ pub enum WaitingFor {
     Metadata,
     /// A producer id, while no broker was reachable.
     ProducerId,
+    /// The transaction coordinator, to which the partition had to be added first.
+    Coordinator,
 }
 
 impl fmt::Display for WaitingFor {
@@ -59,6 +61,7 @@ impl fmt::Display for WaitingFor {
             }
             Self::Throttle { broker } => write!(f, "waiting because {broker} throttles this client"),
             Self::Metadata => f.write_str("waiting for Metadata"),
+            Self::Coordinator => f.write_str("waiting for the transaction coordinator (AddPartitionsToTxn)"),
             Self::ProducerId => f.write_str("waiting for a producer id (InitProducerId)"),
         }
     }

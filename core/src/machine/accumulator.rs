@@ -67,14 +67,14 @@ impl Accumulator {
         index
     }
 
-    /// Removes the partitions for which nothing was accepted since the last call and nothing is queued. Returns the
-    /// last identity of each, without duplicates.
-    pub(super) fn forget_unused(&mut self) -> BTreeSet<Identity> {
+    /// Removes the partitions for which nothing was accepted since the last call and nothing is queued, except for those with
+    /// the identity `keep`. Returns the last identity of each, without duplicates.
+    pub(super) fn forget_unused(&mut self, keep: Option<Identity>) -> BTreeSet<Identity> {
         let mut identities = BTreeSet::new();
         let Self { partitions, topics, free, .. } = self;
         topics.retain(|index| {
             let partition = &mut partitions[index];
-            let keep = partition.take_used();
+            let keep = partition.take_used() || keep.is_some() && partition.identity() == keep;
             if !keep {
                 identities.extend(partition.identity());
                 free.push(index);

@@ -204,6 +204,15 @@ impl Cluster {
         true
     }
 
+    /// Records the address of a broker that a response to FindCoordinator has named.
+    pub(super) fn add_broker(&mut self, id: i32, host: String, port: u16) {
+        let address = Address { host, port };
+        if self.brokers.get(&id) != Some(&address) {
+            self.brokers.insert(id, address);
+            self.revision += 1;
+        }
+    }
+
     /// Records that the broker does not lead the partition: no leader is known until the next metadata. If the broker
     /// does not even know the partition, the known epoch is discarded too.
     pub(super) fn forget_leader(&mut self, topic: &str, partition: i32, leader: i32, code: Option<ErrorCode>) {

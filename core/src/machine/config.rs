@@ -11,7 +11,7 @@ use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_MAX_FRAME_SIZE};
 
 /// The settings of a [`Machine`](super::Machine), with Kafka's defaults. The linger and the size of batches are up to
-/// the caller, TLS is up to the transport, and there are no transactions.
+/// the caller, and TLS is up to the transport.
 ///
 /// ```
 /// use kafka_batch_core::machine::MachineConfig;
@@ -34,6 +34,14 @@ pub struct MachineConfig {
     /// (0.11 and newer) and `acks` is all. With it, at most 5 requests are in flight per connection. Without it, a
     /// retry can write a batch twice, and only one request is in flight per partition, which keeps the order.
     pub enable_idempotence: bool,
+    /// `transactional.id`: the name of a producer whose batches are written in transactions (KIP-98). Each producer that is
+    /// alive needs one of its own: one that is initialised fences the former one with the same id. Default `None`: batches
+    /// are not in transactions. If set, [`acks`](Self::acks) is all and [`enable_idempotence`](Self::enable_idempotence) is
+    /// true, whatever these fields are, and batches are not split (`split_too_large`).
+    pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`: the coordinator aborts a transaction that is open for longer, counted from its first
+    /// partition. Brokers refuse more than their `transaction.max.timeout.ms` (15 min). Default 60 s.
+    pub transaction_timeout: Duration,
     /// `max.in.flight.requests.per.connection`. Default 5; 0 counts as 1.
     pub max_in_flight_requests_per_connection: usize,
     /// `request.timeout.ms`: how long to wait for a response before the connection is closed; also how long a broker
@@ -100,6 +108,8 @@ impl MachineConfig {
             client_id: "kafka-batch".into(),
             acks: Acks::All,
             enable_idempotence: true,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
             max_in_flight_requests_per_connection: 5,
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
@@ -119,6 +129,21 @@ impl MachineConfig {
             split_too_large: false,
             sasl: None,
             over_tls: false,
+        }
+    }
+
+    /// Returns `true` if batches are written in transactions.
+    #[must_use]
+    pub const fn is_transactional(&self) -> bool {
+        self.transactional_id.is_some()
+    }
+
+    /// Applies what transactions require of other settings.
+    pub(super) fn require_for_transactions(&mut self) {
+        if self.is_transactional() {
+            self.acks = Acks::All;
+            self.enable_idempotence = true;
+            self.split_too_large = false;
         }
     }
 

@@ -6,6 +6,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use super::transactions::{OffsetsId, TransactionState};
 use super::versions::Versions;
 use crate::batch::SealedBatch;
 use crate::cause::{ConnectionError, TopicLookupError};
@@ -14,6 +15,7 @@ use crate::failure::DeliveryError;
 use crate::record::TopicPartition;
 use crate::send_error::CLOSED;
 use crate::time::{Instant, Timestamp};
+use crate::transaction::{AbortError, BeginError, CommitError, InitTransactionsError, SendOffsetsError};
 
 /// The id of an accepted batch. Ids count up from 0 in the order of acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +78,8 @@ pub enum Event {
         /// How many partitions it has, or why that is not known.
         partitions: Result<NonZeroU32, TopicLookupError>,
     },
+    /// The result of a command of transactions.
+    Transaction(TransactionEvent),
     /// A connection to a broker is ready, and the versions to use on it are known. For logs, and for batches that are
     /// yet to be built: [`Versions::magic`] is the format that this broker takes.
     Ready {
@@ -109,6 +113,48 @@ pub enum Event {
     },
     /// The producer is closed. This is the last event.
     Closed,
+}
+
+/// The result of a command of transactions: exactly one for each command that was accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransactionEvent {
+    /// The result of [`Machine::init_transactions`](super::Machine::init_transactions).
+    Initialized(Result<(), InitTransactionsError>),
+    /// The result of [`Machine::begin_transaction`](super::Machine::begin_transaction).
+    Begun(Result<(), BeginError>),
+    /// The result of [`Machine::send_offsets`](super::Machine::send_offsets).
+    OffsetsSent {
+        /// The id that the method returned.
+        id: OffsetsId,
+        /// Whether the offsets are in the transaction.
+        result: Result<(), SendOffsetsError>,
+    },
+    /// The result of [`Machine::commit_transaction`](super::Machine::commit_transaction).
+    Committed(Result<(), CommitError>),
+    /// The result of [`Machine::abort_transaction`](super::Machine::abort_transaction).
+    Aborted(Result<(), AbortError>),
+}
+
+/// A command of transactions that is not possible in the present state, and had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", InvalidState(*state))]
+#[non_exhaustive]
+pub struct InvalidTransactionState {
+    /// The state, or `None` if the producer has no `transactional.id`.
+    pub state: Option<TransactionState>,
+}
+
+/// Displays why a command is not possible.
+struct InvalidState(Option<TransactionState>);
+
+impl fmt::Display for InvalidState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(state) => write!(f, "this is not possible now: {state}"),
+            None => f.write_str("the producer has no transactional.id: set one for transactions"),
+        }
+    }
 }
 
 /// A batch that was not accepted. Nothing of it was sent; it is returned in [`batch`](Self::batch).
@@ -155,6 +201,12 @@ pub enum MachineSendErrorKind {
     /// No partition can have this number: it is negative.
     #[error("partitions are numbered from 0")]
     InvalidPartition,
+    /// The producer has a `transactional.id`, and no transaction is open.
+    #[error("no transaction is open: begin one")]
+    NoTransaction,
+    /// The transaction can only be aborted, because an earlier batch of it has failed or its offsets were refused.
+    #[error("the transaction cannot be committed any more: abort it, and begin again")]
+    TransactionAborted,
     /// The producer was closed.
     #[error("{CLOSED}")]
     Closed,

@@ -29,6 +29,9 @@ pub(super) struct IdentityManager {
     /// A partition that used the current identity was forgotten. If it is used again, its sequence numbers would start
     /// at 0, and its batches would be taken for duplicates, so no other partition starts to use the current identity.
     closed_to_new_partitions: bool,
+    /// The transaction coordinator assigns each identity: every batch has the current one, no epoch is bumped locally, and an
+    /// identity with a gap is replaced at the end of the transaction.
+    is_transactional: bool,
     /// Earlier identities, the most recent last.
     earlier: VecDeque<Earlier>,
     /// The refusal of the current id by a broker.
@@ -64,11 +67,22 @@ impl RefusalScope {
 }
 
 impl IdentityManager {
+    /// Creates the manager of a producer; `is_transactional` if its transaction coordinator assigns identities.
+    pub(super) fn new(is_transactional: bool) -> Self {
+        Self { is_transactional, ..Self::default() }
+    }
+
+    /// Returns the current identity.
+    pub(super) const fn current(&self) -> Option<Identity> {
+        self.current
+    }
+
     /// Returns the identity for the next new batch of a partition with these sequence numbers: the partition's last
     /// identity while that is usable, since a gap in another partition does not affect it, and otherwise the current
     /// one.
     pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
-        let own = sequence.identity().filter(|&own| sequence.allows(own));
+        let may_use = |own| sequence.allows(own) && (!self.is_transactional || self.current == Some(own));
+        let own = sequence.identity().filter(|&own| may_use(own));
         let current = || {
             self.current
                 .filter(|&current| sequence.allows(current) && !self.closed_to_new_partitions && !self.is_refused)
@@ -81,7 +95,8 @@ impl IdentityManager {
     /// new id must be requested: after the last epoch, or if brokers have refused the id, or an epoch that they had not
     /// assigned.
     pub(super) fn bump(&mut self) -> bool {
-        let current = self.current.filter(|_| !self.is_refused && !self.local_epochs_refused);
+        let may_bump = !self.is_refused && !self.local_epochs_refused && !self.is_transactional;
+        let current = self.current.filter(|_| may_bump);
         let Some(Identity { id, epoch }) = current else { return false };
         let Some(epoch) = epoch.checked_add(1) else { return false };
         self.current = Some(Identity { id, epoch });
@@ -115,11 +130,12 @@ impl IdentityManager {
         }
         let mut query = core::mem::take(&mut self.query);
         query.on_response();
-        let local_epochs_refused = self.local_epochs_refused;
+        let Self { local_epochs_refused, is_transactional, .. } = *self;
         *self = Self {
             current: Some(identity),
             assigned_epoch: epoch,
             local_epochs_refused,
+            is_transactional,
             earlier,
             query,
             ..Self::default()
@@ -298,6 +314,22 @@ mod tests {
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
         identities.bump();
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(TWO)));
+    }
+
+    #[test]
+    fn with_transactions_each_batch_has_the_identity_that_was_assigned_last() {
+        let mut identities = IdentityManager::new(true);
+        identities.obtain(ONE).unwrap();
+        let mut sequence = Sequence::default();
+        sequence.assign(ONE, 1);
+        assert_eq!(identities.usable_by(&sequence), Some(ONE));
+        assert!(!identities.bump(), "only the coordinator assigns epochs");
+        identities.obtain(TWO).unwrap();
+        assert_eq!(identities.usable_by(&sequence), Some(TWO), "the epoch of the last transaction is stale");
+        identities.obtain(ONE).unwrap_err();
+        sequence.assign(TWO, 1);
+        sequence.record_gap(TWO);
+        assert_eq!(identities.usable_by(&sequence), None);
     }
 
     #[test]

@@ -137,6 +137,7 @@ mod timers;
 mod token;
 mod topic_backoffs;
 mod topics;
+mod transactions;
 mod transitions;
 mod unfinished;
 mod verdict;
@@ -148,14 +149,18 @@ pub use self::credentials::{
     Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
     ScramHash,
 };
-pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
+pub use self::event::{
+    BatchId, Clock, CloseMode, Event, FlushId, InvalidTransactionState, MachineSendError, MachineSendErrorKind,
+    TransactionEvent,
+};
 pub use self::io::{ConnectionId, Input, Output};
 pub use self::misuse::Misuse;
 #[cfg(feature = "std")]
 pub use self::non_blocking::NonBlocking;
 pub use self::oauth::{OAuthBearer, OAuthToken, OAuthTokenError};
+pub use self::transactions::{OffsetsId, TransactionState};
 pub use self::transitions::Machine;
-pub use self::versions::Versions;
+pub use self::versions::{TransactionVersions, Versions};
 pub use self::write_queue::WriteQueue;
 pub use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,

@@ -34,6 +34,8 @@ pub(super) enum Condition {
     Metadata,
     /// A producer id.
     Identity,
+    /// AddPartitionsToTxn.
+    Enlistment,
 }
 
 /// What each partition waits for. There is a list of partitions for each wait that others end. A partition is in at most
@@ -63,6 +65,7 @@ struct Lists {
     leader: List,
     metadata: List,
     identity: List,
+    enlistment: List,
     turns: BTreeMap<Node, Turns>,
 }
 
@@ -96,6 +99,7 @@ impl Lists {
             Condition::Leader => &mut self.leader,
             Condition::Metadata => &mut self.metadata,
             Condition::Identity => &mut self.identity,
+            Condition::Enlistment => &mut self.enlistment,
         }
     }
 }
@@ -157,6 +161,12 @@ impl Schedule {
     /// Returns the partition that has waited longest for this condition.
     pub(super) fn first_waiting_for(&mut self, condition: Condition) -> Option<PartitionIndex> {
         self.lists.condition(condition).first
+    }
+
+    /// Returns the partitions that wait for this condition.
+    pub(super) fn all_waiting_for(&mut self, condition: Condition) -> Vec<PartitionIndex> {
+        let first = self.first_waiting_for(condition);
+        core::iter::successors(first, |&index| self.links[index].after).collect()
     }
 
     /// Marks the partitions to be examined that wait for this condition.
@@ -236,7 +246,8 @@ impl Schedule {
     pub(super) fn assert_lists(&mut self) {
         let mut listed = 0;
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
-        let conditions = [Condition::Leader, Condition::Metadata, Condition::Identity].map(Wait::Condition);
+        let conditions =
+            [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::Enlistment].map(Wait::Condition);
         let waits =
             [Wait::Examination, Wait::Backoff].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {

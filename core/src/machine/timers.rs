@@ -35,6 +35,10 @@ pub(super) enum Timer {
     ProducerId,
     /// Another token of OAUTHBEARER is to be asked for.
     Token,
+    /// A request of a transaction may be sent again.
+    Transaction,
+    /// Initialising transactions, or closing while one is being ended, is given up.
+    TransactionDeadline,
 }
 
 /// The timers that are set.
@@ -83,6 +87,11 @@ impl Timers {
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
         self.timers.get(&timer).is_some_and(|set| set.deadline.is_some())
+    }
+
+    /// Returns the deadline of a timer, if it is set.
+    pub(super) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.timers.get(&timer)?.deadline
     }
 
     /// Clears a timer that will be set again soon.

@@ -122,6 +122,15 @@ pub(super) fn produce(outcome: AttemptResult, acks: Acks, idempotent: bool) -> V
     }
 }
 
+/// Returns what to do with a batch of a transaction after a Produce attempt. The transaction fails with the batch, so it never
+/// gets another producer id or epoch.
+pub(super) fn produce_in_transaction(outcome: AttemptResult) -> Verdict {
+    match produce(outcome, Acks::All, true) {
+        Verdict::IdentityRefused => Verdict::Fail { maybe_written: false },
+        verdict => verdict,
+    }
+}
+
 /// What an error code of Metadata, of a topic or of the response, means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopicVerdict {

@@ -15,6 +15,73 @@ pub struct Versions {
     pub metadata: i16,
     /// The version of InitProducerId; `None` if the broker does not support idempotence, as before 0.11.
     pub init_producer_id: Option<i16>,
+    /// The versions for transactions.
+    pub transactions: TransactionVersions,
+}
+
+/// The API versions for transactions to use with one broker, each `None` if the broker does not support the API; and the level
+/// of the feature `transaction.version`, which decides how they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TransactionVersions {
+    /// The level of `transaction.version` that is finalized in the cluster (KIP-584, KIP-890); 0 if none is. Brokers list
+    /// versions that must not be used at this level.
+    pub level: i16,
+    /// The epoch of the finalized features, which increases with every change; −1 if the broker does not report it.
+    pub features_epoch: i64,
+    /// The version of FindCoordinator.
+    pub find_coordinator: Option<i16>,
+    /// The version of AddPartitionsToTxn.
+    pub add_partitions_to_txn: Option<i16>,
+    /// The version of AddOffsetsToTxn.
+    pub add_offsets_to_txn: Option<i16>,
+    /// The version of EndTxn.
+    pub end_txn: Option<i16>,
+    /// The version of TxnOffsetCommit.
+    pub txn_offset_commit: Option<i16>,
+}
+
+/// Those of a broker without transactions.
+impl Default for TransactionVersions {
+    fn default() -> Self {
+        Self {
+            level: 0,
+            features_epoch: -1,
+            find_coordinator: None,
+            add_partitions_to_txn: None,
+            add_offsets_to_txn: None,
+            end_txn: None,
+            txn_offset_commit: None,
+        }
+    }
+}
+
+impl TransactionVersions {
+    fn from_response(response: &ApiVersionsResponse) -> Self {
+        let known = response.finalized_features_epoch >= 0;
+        let mut features = response.finalized_features.iter().filter(|_| known);
+        let level = features.find(|feature| feature.name == "transaction.version");
+        Self {
+            level: level.map_or(0, |feature| feature.max_version_level),
+            features_epoch: response.finalized_features_epoch,
+            find_coordinator: response.choose(ApiKey::FindCoordinator),
+            add_partitions_to_txn: response.choose(ApiKey::AddPartitionsToTxn),
+            add_offsets_to_txn: response.choose(ApiKey::AddOffsetsToTxn),
+            end_txn: response.choose(ApiKey::EndTxn),
+            txn_offset_commit: response.choose(ApiKey::TxnOffsetCommit),
+        }
+    }
+
+    /// The versions of Kafka 0.11.
+    const OLDEST: Self = Self {
+        level: 0,
+        features_epoch: -1,
+        find_coordinator: Some(1),
+        add_partitions_to_txn: Some(0),
+        add_offsets_to_txn: Some(0),
+        end_txn: Some(0),
+        txn_offset_commit: Some(0),
+    };
 }
 
 impl Versions {
@@ -31,12 +98,16 @@ impl Versions {
             produce: required(ApiKey::Produce)?,
             metadata: required(ApiKey::Metadata)?,
             init_producer_id: response.choose(ApiKey::InitProducerId),
+            transactions: TransactionVersions::from_response(response),
         })
     }
 
     /// Returns the versions to use with a broker of this Kafka version, without ApiVersions.
     pub(super) fn fallback(version: BrokerVersion) -> Self {
-        let versions = |produce, metadata, init_producer_id| Self { produce, metadata, init_producer_id };
+        let versions = |produce, metadata, init_producer_id: Option<i16>| {
+            let transactions = init_producer_id.map_or_else(Default::default, |_| TransactionVersions::OLDEST);
+            Self { produce, metadata, init_producer_id, transactions }
+        };
         let no_throttle_time = "0.9".parse().is_ok_and(|nine: BrokerVersion| version < nine);
         match version.magic() {
             Magic::V0 if no_throttle_time => versions(0, 0, None),

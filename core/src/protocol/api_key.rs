@@ -10,12 +10,22 @@ pub enum ApiKey {
     Produce,
     /// Requests brokers, topics and partition leaders. Key 3.
     Metadata,
+    /// Requests the coordinator of a group or of a transactional id (KIP-98). Key 10.
+    FindCoordinator,
     /// Negotiates a SASL mechanism (KIP-43). Key 17.
     SaslHandshake,
     /// Requests the APIs and versions that the broker supports (KIP-35). Key 18.
     ApiVersions,
-    /// Requests a producer id and epoch, for idempotence (KIP-98). Key 22.
+    /// Requests a producer id and epoch, for idempotence and transactions (KIP-98). Key 22.
     InitProducerId,
+    /// Adds partitions to a transaction (KIP-98). Key 24.
+    AddPartitionsToTxn,
+    /// Adds the offsets of a group to a transaction (KIP-98). Key 25.
+    AddOffsetsToTxn,
+    /// Commits or aborts a transaction (KIP-98). Key 26.
+    EndTxn,
+    /// Commits offsets of a group in a transaction (KIP-98). Key 28.
+    TxnOffsetCommit,
     /// Carries SASL tokens inside Kafka requests (KIP-152). Key 36.
     SaslAuthenticate,
 }
@@ -36,9 +46,14 @@ impl ApiKey {
     pub const ALL: &'static [Self] = &[
         Self::Produce,
         Self::Metadata,
+        Self::FindCoordinator,
         Self::SaslHandshake,
         Self::ApiVersions,
         Self::InitProducerId,
+        Self::AddPartitionsToTxn,
+        Self::AddOffsetsToTxn,
+        Self::EndTxn,
+        Self::TxnOffsetCommit,
         Self::SaslAuthenticate,
     ];
 
@@ -87,9 +102,15 @@ impl ApiKey {
         let (code, name, newest, flexible_from, throttle_from) = match self {
             Self::Produce => (0, "Produce", 13, Some(9), Some(6)),
             Self::Metadata => (3, "Metadata", 13, Some(9), Some(6)),
+            Self::FindCoordinator => (10, "FindCoordinator", 6, Some(3), Some(2)),
             Self::SaslHandshake => (17, "SaslHandshake", 1, None, None),
             Self::ApiVersions => (18, "ApiVersions", 5, Some(3), Some(2)),
             Self::InitProducerId => (22, "InitProducerId", 5, Some(2), Some(1)),
+            // Later versions have several transactions, and are for brokers (KIP-890).
+            Self::AddPartitionsToTxn => (24, "AddPartitionsToTxn", 3, Some(3), Some(1)),
+            Self::AddOffsetsToTxn => (25, "AddOffsetsToTxn", 4, Some(3), Some(1)),
+            Self::EndTxn => (26, "EndTxn", 5, Some(3), Some(1)),
+            Self::TxnOffsetCommit => (28, "TxnOffsetCommit", 5, Some(3), Some(1)),
             Self::SaslAuthenticate => (36, "SaslAuthenticate", 2, Some(2), None),
         };
         Properties { code, name, newest, flexible_from, throttle_from }

@@ -19,9 +19,14 @@
 //! |---|---|---|
 //! | [Produce](ProduceRequest) | 0–13 | brokers 0.9 to 4.x; v13 addresses topics by id (KIP-516) |
 //! | [Metadata](MetadataRequest) | 0–13 | |
+//! | [FindCoordinator](FindCoordinatorRequest) | 0–6 | KIP-98, KIP-699 |
 //! | [SaslHandshake](SaslHandshakeRequest) | 0–1 | KIP-43, KIP-152 |
 //! | [ApiVersions](ApiVersionsRequest) | 0–5 | KIP-35; v5 is KIP-1242, Kafka 4.4 |
 //! | [InitProducerId](InitProducerIdRequest) | 0–5 | KIP-98; v6 (KIP-939) is still marked unstable |
+//! | [AddPartitionsToTxn](AddPartitionsToTxnRequest) | 0–3 | KIP-98; later versions are for brokers |
+//! | [AddOffsetsToTxn](AddOffsetsToTxnRequest) | 0–4 | KIP-98 |
+//! | [EndTxn](EndTxnRequest) | 0–5 | KIP-98, KIP-890 |
+//! | [TxnOffsetCommit](TxnOffsetCommitRequest) | 0–5 | KIP-98, KIP-447; v6 (topic ids) is Kafka 4.4 |
 //! | [SaslAuthenticate](SaslAuthenticateRequest) | 0–2 | KIP-152 |
 //!
 //! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
@@ -32,11 +37,15 @@
 //! No byte of a response is trusted. Lengths, counts and varints are compared with the bytes present before
 //! they are used for an allocation or an index.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_key;
 mod api_versions;
 mod broker_error;
+mod end_txn;
 mod error;
 mod error_code;
+mod find_coordinator;
 mod frame;
 mod init_producer_id;
 mod metadata;
@@ -44,13 +53,22 @@ mod primitives;
 mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod txn_offset_commit;
 mod uuid;
 
+pub use self::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+pub use self::add_partitions_to_txn::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, TxnPartitionResult, TxnTopicResult,
+};
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
 pub use self::broker_error::BrokerError;
+pub use self::end_txn::{EndTxnRequest, EndTxnResponse};
 pub use self::error::{FrameError, ProtocolError, ProtocolErrorKind, RequestEncodeError};
 pub use self::error_code::ErrorCode;
+pub use self::find_coordinator::{
+    CoordinatorEndpoint, CoordinatorType, FindCoordinatorRequest, FindCoordinatorResponse,
+};
 pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub use self::metadata::{
@@ -62,4 +80,7 @@ pub use self::produce::{
 };
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+pub use self::txn_offset_commit::{
+    TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitTopic,
+};
 pub use self::uuid::Uuid;

@@ -278,6 +278,10 @@ impl Writer {
         self.envelope.put_u8(u8::from(value));
     }
 
+    pub(super) fn i8(&mut self, value: i8) {
+        self.envelope.put_i8(value);
+    }
+
     pub(super) fn i16(&mut self, value: i16) {
         self.envelope.put_i16(value);
     }

@@ -59,8 +59,8 @@ use std::time::Instant;
 
 use async_io::{Async, Timer};
 pub use kafka_batch_transport::{
-    ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
-    SettingErrorReason, SettingValue,
+    BuildTransactionalError, ConfigError, InitTransactions, Pending, PendingRecord, Producer, ProducerBuilder,
+    ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, Transaction, TransactionalProducer,
 };
 use kafka_batch_transport::{Runtime, runtime_producer};
 

@@ -27,6 +27,7 @@ use crate::settings::{self, ParsedConfig, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
 use crate::token::TokenProvider;
 use crate::topics::TopicCache;
+use crate::transactional::{BuildTransactionalError, InitTransactions, TransactionalProducer};
 
 /// Builds a [`Producer`] from settings with Kafka's names. [`ProducerConfig`] has them with typed values.
 ///
@@ -100,6 +101,11 @@ impl<R> ProducerBuilder<R> {
         self
     }
 
+    /// Sets `transactional.id`, for [`build_transactional`](Self::build_transactional).
+    pub fn transactional_id(self, id: impl Into<String>) -> Self {
+        self.set(settings::TRANSACTIONAL_ID, id)
+    }
+
     /// Sets the seed of the choice of partitions, jitter and SCRAM nonces. With SCRAM it must be unpredictable. Default:
     /// [`Runtime::seed`], which is drawn from the system's source of randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -167,13 +173,49 @@ impl<R: Runtime> ProducerBuilder<R> {
     ///
     /// # Errors
     /// A setting is unknown, out of range or in conflict with another one.
-    pub fn build_with_task(mut self) -> Result<(R::Producer, ProducerTask), ConfigError> {
-        let connector = self.connector.take();
+    pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
+        let parsed = self.parse_without_transactions()?;
+        let (producer, task) = self.assemble_with_task(parsed)?;
+        Ok((producer.into(), task))
+    }
+
+    /// Builds a producer of transactions: spawns its task on the current runtime, and initialises transactions, which fences a
+    /// former producer with the same `transactional.id` and ends what that has left open.
+    ///
+    /// # Errors
+    /// `transactional.id` is missing or another setting is wrong, there is no current runtime, or the coordinator has not
+    /// assigned a producer id within `delivery.timeout.ms`.
+    pub async fn build_transactional(self) -> Result<TransactionalProducer, BuildTransactionalError>
+    where
+        R: Spawn,
+    {
+        let (initialized, task) = self.build_transactional_with_task()?;
+        R::spawn(task)?;
+        Ok(initialized.await?)
+    }
+
+    /// Builds a producer of transactions, and returns its task for the caller to spawn on any executor. Await the other future
+    /// for the producer, while the task runs.
+    ///
+    /// # Errors
+    /// `transactional.id` is missing, or another setting is wrong.
+    pub fn build_transactional_with_task(self) -> Result<(InitTransactions, ProducerTask), ConfigError> {
+        const HOW: &str =
+            "a producer of transactions needs a name, which it keeps when it is restarted: set it, or use build()";
         let parsed = self.parse()?;
+        if !parsed.machine.is_transactional() {
+            return Setting { name: settings::TRANSACTIONAL_ID, found: "" }.wrong(HOW);
+        }
+        let (producer, task) = self.assemble_with_task(parsed)?;
+        Ok((InitTransactions::new(producer), task))
+    }
+
+    fn assemble_with_task(mut self, parsed: ParsedConfig) -> Result<(Producer, ProducerTask), ConfigError> {
+        let connector = self.connector.take();
         let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
         let (producer, driver) = self.assemble(parsed, security, R::seed, clock)?;
-        Ok((producer.into(), task::<R>(driver, connector)))
+        Ok((producer, task::<R>(driver, connector)))
     }
 }
 
@@ -187,7 +229,7 @@ impl<R: LocalRuntime> ProducerBuilder<R> {
     pub fn build_local(self) -> Result<(Producer, LocalProducerTask), ConfigError> {
         const HOW: &str = "there is no TLS over a runtime whose operations own their buffers: connect without it, or use a \
                            transport over tokio, async-std or smol";
-        let parsed = self.parse()?;
+        let parsed = self.parse_without_transactions()?;
         if parsed.tls.is_some() {
             let found = if parsed.machine.sasl.is_some() { "sasl_ssl" } else { "ssl" };
             return Setting { name: "security.protocol", found }.wrong(HOW);
@@ -202,6 +244,17 @@ impl<R> ProducerBuilder<R> {
         settings::parse(&self.settings, &self.config, self.batch_options.clone())
     }
 
+    /// Parses the settings of a producer without transactions.
+    fn parse_without_transactions(&self) -> Result<ParsedConfig, ConfigError> {
+        const HOW: &str =
+            "a producer with this setting is made by build_transactional: use that, or leave the setting out";
+        let parsed = self.parse()?;
+        match &parsed.machine.transactional_id {
+            Some(id) => Setting { name: settings::TRANSACTIONAL_ID, found: id }.wrong(HOW),
+            None => Ok(parsed),
+        }
+    }
+
     fn assemble(
         self,
         parsed: ParsedConfig,
@@ -212,7 +265,8 @@ impl<R> ProducerBuilder<R> {
         let seed = self.seed.unwrap_or_else(seed);
         let mut assembly = Assembly::new(parsed, security, self.token_provider, seed, clock)?;
         assembly.machine.down_conversion = self.down_conversion;
-        assembly.machine.split_too_large = self.split_too_large;
+        // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
+        assembly.machine.split_too_large = self.split_too_large && !assembly.machine.is_transactional();
         Ok(assemble(assembly))
     }
 }

@@ -6,6 +6,7 @@
 
 mod channel;
 mod messages;
+mod transactions;
 
 use std::future::poll_fn;
 use std::mem;
@@ -28,6 +29,7 @@ use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
+use crate::transaction_waiters::TransactionCommand;
 
 /// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) enum Command {
     /// Closes the producer. Without a sender if the last handle was dropped.
     Close(CloseMode, Option<Sender<FlushOrClose>>),
     LookupTopic(String),
+    Transaction(TransactionCommand),
 }
 
 #[derive(Debug)]

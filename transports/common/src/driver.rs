@@ -10,7 +10,8 @@ use std::{io, mem, thread};
 use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
-    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, Output,
+    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, MachineSendErrorKind,
+    Output,
 };
 use kafka_batch_core::protocol::{Acks, BrokerError, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
@@ -23,6 +24,7 @@ use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::token::{TokenFuture, TokenProvider};
 use crate::topic_error::TopicError;
+use crate::transaction_waiters::TransactionWaiters;
 use crate::waiters::{UnfinishedBatch, Waiter, Waiters};
 
 /// Drives the machine of one producer: passes commands to it, and its events to the futures that wait for them.
@@ -34,6 +36,7 @@ pub(crate) struct Driver {
     machine: machine::Machine,
     queue: Arc<CommandQueue>,
     waiters: Waiters,
+    transactions: TransactionWaiters,
     started: Instant,
     setup_timeout: Duration,
     security: Security,
@@ -119,6 +122,7 @@ impl Driver {
             machine: machine::Machine::new(config, clock, seed),
             queue,
             waiters: Waiters::default(),
+            transactions: TransactionWaiters::default(),
             commands: Vec::new(),
             queue_deadline: None,
             addresses: BrokerAddresses::new(),
@@ -246,6 +250,7 @@ impl Driver {
                     sender.into_iter().for_each(|sender| self.waiters.insert_close(sender));
                 }
                 Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
+                Command::Transaction(command) => self.transactions.apply(command, &mut self.machine, now),
             }
         }
         self.commands = commands; // for its memory
@@ -294,7 +299,13 @@ impl Driver {
                 // The batch was accepted already, so this is its outcome. The machine has the limit `buffer.memory`, too, for
                 // drivers that do not wait; here the queue's semaphore counts each batch from before to after the time in
                 // the machine, so the machine's limit is not reached, and the only cause left is an invalid topic name.
-                let reason = FailureReason::Transport(TransportError::new(error.kind));
+                // With transactions, also that the transaction was aborted meanwhile.
+                let reason = match error.kind {
+                    MachineSendErrorKind::NoTransaction | MachineSendErrorKind::TransactionAborted => {
+                        FailureReason::TransactionAborted
+                    }
+                    kind => FailureReason::Transport(TransportError::new(kind)),
+                };
                 let batch = error.batch.into_batch();
                 self.complete(waiter, permits, Err(DeliveryError::new(error.to, reason, Fate::NotWritten, batch)));
             }
@@ -351,6 +362,7 @@ impl Driver {
             Event::ConnectionError(error) if error.kind.is_authentication() => log::warn!("{error}"),
             Event::ConnectionError(error) => log::warn!("{error}; the producer retries"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
+            Event::Transaction(event) => self.transactions.complete(event),
             Event::Closed => self.end(true),
             _ => {}
         }
@@ -377,7 +389,7 @@ impl Driver {
             for command in self.commands.drain(..) {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
-                    Command::Close(_, None) | Command::LookupTopic(_) => {}
+                    Command::Close(_, None) | Command::LookupTopic(_) | Command::Transaction(_) => {}
                     Command::Send(_) | Command::SendFromChannel(_) | Command::SendMessages(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }

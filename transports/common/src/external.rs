@@ -99,6 +99,10 @@ impl ExternalDriver {
         if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
             return Setting { name, found }.wrong(HOW);
         }
+        if let Some(id) = &parsed.machine.transactional_id {
+            return Setting { name: settings::TRANSACTIONAL_ID, found: id }
+                .wrong("this producer has no transactions: leave it out");
+        }
         let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
         let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;

@@ -114,6 +114,9 @@ mod tls_stream;
 mod token;
 mod topic_error;
 mod topics;
+mod transaction;
+mod transaction_waiters;
+mod transactional;
 mod waiters;
 mod wake_flag;
 
@@ -130,6 +133,8 @@ pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;
 pub use token::{TokenFileError, token_file};
+pub use transaction::Transaction;
+pub use transactional::{BuildTransactionalError, InitTransactions, TransactionalProducer};
 
 /// Redaction of settings in logs and errors, and the correction of their names, also for transports with settings of their own.
 pub mod redaction {

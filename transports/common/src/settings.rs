@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use kafka_batch_core::BatchOptions;
 
-pub(crate) use self::config::{ParsedConfig, TlsConfig};
+pub(crate) use self::config::{ParsedConfig, TRANSACTIONAL_ID, TlsConfig};
 pub use self::table::{ProducerConfig, similar_setting};
 use crate::error::{ConfigError, SettingErrorReason, SettingValue};
 use crate::secrets::{shown, shown_name};

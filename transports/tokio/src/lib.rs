@@ -79,8 +79,9 @@ use std::pin::Pin;
 use std::time::Instant;
 
 pub use kafka_batch_transport::{
-    ConfigError, Connector, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
-    SettingErrorReason, SettingValue,
+    BuildTransactionalError, ConfigError, Connector, InitTransactions, Pending, PendingRecord, Producer,
+    ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, Transaction,
+    TransactionalProducer,
 };
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
 use tokio::net::{TcpStream, lookup_host};

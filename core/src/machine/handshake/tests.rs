@@ -48,7 +48,10 @@ fn after_api_versions(config: &MachineConfig, listed: &[(i16, i16)]) -> Result<H
 fn an_old_broker_gets_api_versions_in_its_own_version() {
     match after_api_versions(&config(false), &[(0, 2), (3, 1), (18, 0)]) {
         Ok(HandshakeStep::Ready { versions, .. }) => {
-            assert_eq!(versions, Versions { produce: 2, metadata: 1, init_producer_id: None });
+            assert_eq!(
+                versions,
+                Versions { produce: 2, metadata: 1, init_producer_id: None, transactions: Default::default() }
+            );
             assert_eq!(versions.magic(), Magic::V1);
         }
         other => panic!("{other:?}"),
@@ -117,7 +120,7 @@ fn refusals_name_the_reason() {
         other => panic!("{other:?}"),
     }
     let channel = Channel::Requests { version: 0, correlation: AUTHENTICATE };
-    let versions = Versions { produce: 7, metadata: 5, init_producer_id: None };
+    let versions = Versions { produce: 7, metadata: 5, init_producer_id: None, transactions: Default::default() };
     let waiting = Authenticate {
         session: SaslSession { version: 1, channel, versions },
         channel,
@@ -137,8 +140,10 @@ fn without_api_versions_the_fallback_versions_are_used() {
         [("0.8.2", 0, 0, None), ("0.9", 1, 0, None), ("0.10.2", 2, 1, None), ("2.8", 3, 4, Some(0))]
     {
         let step = Handshake::begin(&config(false), Some(version.parse().unwrap()));
-        let expected = Versions { produce, metadata, init_producer_id };
-        assert!(matches!(step, Ok(HandshakeStep::Ready { versions, .. }) if versions == expected), "{version}");
+        let Ok(HandshakeStep::Ready { versions, .. }) = step else { panic!("{version}: {step:?}") };
+        let found = (versions.produce, versions.metadata, versions.init_producer_id);
+        assert_eq!(found, (produce, metadata, init_producer_id), "{version}");
+        assert_eq!(versions.transactions.end_txn, init_producer_id, "transactions came with idempotence");
     }
 }
 

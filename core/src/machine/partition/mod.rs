@@ -46,6 +46,8 @@ pub(super) enum BlockedOn {
     Capacity(ConnectionId),
     /// A producer id, which can be requested on this connection.
     Identity(ConnectionId),
+    /// AddPartitionsToTxn: the partition is not in the transaction yet.
+    Enlistment,
 }
 
 /// A partition's queue and its sequence numbers.
@@ -62,6 +64,8 @@ pub(super) struct Partition {
     pub(super) is_active: bool,
     /// The leader, by the metadata with this revision.
     pub(super) leader: (u64, Option<i32>),
+    /// The serial number of the last transaction that it was added to.
+    enlisted_in: u64,
 }
 
 /// What a transition needs besides the partition itself, and where it puts its effects.
@@ -87,6 +91,10 @@ pub(super) struct SendPath {
     pub(super) versions: Versions,
     /// Whether batches are sent with a producer id.
     pub(super) is_idempotent: bool,
+    /// Whether batches are sent in a transaction.
+    pub(super) is_transactional: bool,
+    /// The serial number of the transaction that a partition must be added to before a batch is sent to it.
+    pub(super) enlist_in: Option<u64>,
 }
 
 impl Partition {
@@ -100,6 +108,7 @@ impl Partition {
             used: false,
             is_active: false,
             leader: (0, None),
+            enlisted_in: 0,
         }
     }
 
@@ -175,9 +184,12 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &SendPath { connection, broker, versions, is_idempotent } = path;
+        let &SendPath { connection, broker, versions, is_idempotent, enlist_in, .. } = path;
         let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
+        if enlist_in.is_some_and(|serial| serial != self.enlisted_in) {
+            return Err(BlockedOn::Enlistment);
+        }
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.
         let is_retransmission = entry.payload.identity().is_some();
@@ -237,6 +249,7 @@ impl Partition {
                     let (first, order) = sequence.assign(identity, count);
                     entry.order = order;
                     let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
+                    let stamp = stamp.transactional(path.is_transactional);
                     let stamped = batch
                         .stamp(stamp)
                         .expect("is_idempotent implies magic 2, and prepare() has put the batch into it");
@@ -263,6 +276,11 @@ impl Partition {
             entry.refused_by = None;
             entry.id
         })
+    }
+
+    /// Records that the partition was added to the transaction with this serial number.
+    pub(super) fn enlisted(&mut self, serial: u64) {
+        self.enlisted_in = serial;
     }
 
     /// Records that the topic was recreated: its brokers do not know the producer.

@@ -239,7 +239,9 @@ impl Partition {
     /// record, and none of it may be in the log.
     pub(super) fn may_split(&self, at: usize, context: &TransitionContext<'_>) -> bool {
         let may_split = |entry: &Entry| !entry.maybe_written && entry.payload.record_count() > 1;
-        context.config.split_too_large && self.queue.get(at).is_some_and(may_split)
+        context.config.split_too_large
+            && !context.config.is_transactional()
+            && self.queue.get(at).is_some_and(may_split)
     }
 
     /// Replaces a batch with two or more parts. They are sent in order, and their outcomes are merged into one event.

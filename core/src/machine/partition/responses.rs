@@ -78,7 +78,11 @@ impl Partition {
             entry.payload.identity()
         });
         let mut is_refused_as_leader = false;
-        match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
+        let verdict = match context.config.is_transactional() {
+            true => verdict::produce_in_transaction(outcome),
+            false => verdict::produce(outcome, context.config.acks, identity.is_some()),
+        };
+        match (verdict, response) {
             (Verdict::Done, response) => self.on_acknowledged(at, identity, broker, response, context),
             (Verdict::Retry { leader_in_doubt, maybe_written }, response) => {
                 if response.is_some_and(|response| !response.is_appended()) {
@@ -230,6 +234,7 @@ impl Partition {
     /// - If an earlier batch under the same identity is still to be sent, this one is retried after it.
     /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the
     ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
+    /// - In a transaction, an epoch is valid to the end, and the transaction fails with the batch.
     /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
     ///   that it is in the log; without proof it fails with an unknown fate.
     fn on_out_of_order_sequence(
@@ -244,6 +249,9 @@ impl Partition {
             self.queue.window().take(at).any(|(_, other)| {
                 other.payload.identity() == Some(identity) && !other.awaits_proof(Some(response.broker))
             });
+        if !has_earlier && context.config.is_transactional() {
+            return self.fail_by_broker(at, entry.maybe_written, response, context);
+        }
         let is_out_of_order = response.data.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
         // A batch that may be in the log can be out of order because the broker remembers only later batches.
         if !has_earlier && entry.order.batches_before == 0 && !(entry.maybe_written && is_out_of_order) {

@@ -15,6 +15,7 @@ mod responses;
 mod retries;
 mod sizes;
 mod topics;
+mod transactions;
 mod turns;
 mod unfinished;
 
@@ -81,7 +82,8 @@ impl Request {
 
     /// Returns the partition and the batch of each record set of a Produce request without topic ids, v3 to v8.
     fn produced(&self) -> Vec<(i32, Vec<u8>)> {
-        let mut rest = &self.body[if self.version >= 3 { 8 } else { 6 }..];
+        let transactional_id = i16::from_be_bytes([self.body[0], self.body[1]]).max(0) as usize;
+        let mut rest = &self.body[if self.version >= 3 { 8 + transactional_id } else { 6 }..];
         let mut int = |length: usize| -> (Vec<u8>, i32) {
             let (taken, left) = rest.split_at(length);
             rest = left;
@@ -128,6 +130,8 @@ struct World {
     /// The latest Produce version. Metadata is v1; InitProducerId is supported only with Produce v3 and later.
     produce: i16,
     init_producer_id: i16,
+    /// The transaction coordinator, if the brokers have transactions.
+    transactions: Option<transactions::FakeCoordinator>,
     /// The session lifetime in milliseconds, if the brokers require SASL.
     session: Option<i64>,
     /// Whether SASL authentication fails.
@@ -178,6 +182,7 @@ impl World {
             now: Instant::START,
             produce: 3,
             init_producer_id: 0,
+            transactions: None,
             session: None,
             rejects_credentials: false,
             sasl_error: 0,
@@ -258,6 +263,11 @@ impl World {
     }
 
     fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
+        if let Some(coordinator) = &mut self.transactions {
+            if coordinator.answers(request.api) {
+                return coordinator.answer(request);
+            }
+        }
         let body = match request.api {
             18 => {
                 let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];

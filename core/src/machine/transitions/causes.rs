@@ -60,7 +60,10 @@ impl Machine {
         if let Some(id) = entry.in_flight {
             let contains_entry = |request: &InFlightRequest| match request {
                 InFlightRequest::Produce { batches, .. } => batches.iter().any(|batch| batch.entry == entry.id),
-                InFlightRequest::Metadata { .. } | InFlightRequest::Identity => false,
+                InFlightRequest::Metadata { .. }
+                | InFlightRequest::Identity
+                | InFlightRequest::Coordinator(_)
+                | InFlightRequest::Transaction(_) => false,
             };
             let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;
@@ -81,6 +84,12 @@ impl Machine {
             BlockedOn::Identity(_) => {
                 let pending = self.response_to(|request| matches!(request, InFlightRequest::Identity));
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
+            }
+            BlockedOn::Enlistment => {
+                let is_pending = |request: &InFlightRequest| {
+                    matches!(request, InFlightRequest::Coordinator(_) | InFlightRequest::Transaction(_))
+                };
+                Some(self.response_to(is_pending).unwrap_or(WaitingFor::Coordinator))
             }
             // The last error is the cause.
             BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata => None,

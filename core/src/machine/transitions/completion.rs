@@ -81,6 +81,7 @@ impl Machine {
 
     fn fail(&mut self, failed: FailedEntry) {
         let FailedEntry { entry, maybe_written, reason, errors } = failed;
+        self.on_batch_failed(&entry, &reason);
         let Entry { batch: id, place, origin, payload, .. } = *entry;
         let fate = if maybe_written { Fate::Unknown } else { Fate::NotWritten };
         match origin {

@@ -146,6 +146,9 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
+        if let Some(transactions) = &mut self.transactions {
+            transactions.on_versions(&versions.transactions);
+        }
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
@@ -186,6 +189,7 @@ impl Machine {
         while let Some(request) = self.in_flight_requests.pop(id) {
             self.on_no_response(request);
         }
+        self.forget_coordinator_at(connection.node);
         if matches!(connection.node, Node::Broker(_)) {
             self.request_metadata_soon();
         }

@@ -96,7 +96,7 @@ impl Machine {
         }
     }
 
-    fn connect_any(&mut self) {
+    pub(super) fn connect_any(&mut self) {
         let mut next = self.network.stagger_deadline(self.now);
         if next.is_none() {
             match self.network.any_node(&self.config, &self.cluster, self.now) {
@@ -158,7 +158,7 @@ impl Machine {
     /// Marks the partitions to be examined that any metadata may unblock, or that wait for their turn at a node which
     /// does not lead them any more. One in backoff may have an earlier batch that is not sent to the old leader only.
     fn leaders_changed(&mut self) {
-        for condition in [Condition::Leader, Condition::Metadata, Condition::Identity] {
+        for condition in [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::Enlistment] {
             self.accumulator.schedule.wake(condition);
         }
         self.accumulator.schedule.wake_backoffs();
@@ -277,6 +277,27 @@ impl Machine {
 
     fn update_lookup_timer(&mut self) {
         self.timers.set_or_clear(Timer::LookupTopic, self.lookups.values().min().copied());
+    }
+
+    /// Removes the topics and partitions that were not used since the last call.
+    pub(super) fn forget_unused(&mut self) {
+        // Below level 2, sequence numbers go on in the next transaction.
+        let keep = self.identities.current().filter(|_| self.transactions.is_some());
+        for identity in self.accumulator.forget_unused(keep) {
+            self.identities.on_partition_forgotten(identity);
+        }
+        let (accumulator, lookups) = (&self.accumulator, &self.lookups);
+        let is_used = |topic: &str| accumulator.topics.knows(topic) || lookups.contains_key(topic);
+        self.cluster.forget_unused(is_used);
+        self.refresh.topics.forget_unused(is_used);
+        self.start_idle_timer();
+    }
+
+    pub(super) fn start_idle_timer(&mut self) {
+        let is_known = !self.accumulator.topics.is_empty() || !self.cluster.is_unused();
+        if is_known && !self.timers.is_set(Timer::MetadataIdle) {
+            self.timers.set(Timer::MetadataIdle, self.now + self.config.metadata_max_idle);
+        }
     }
 
     fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, TopicLookupError>) {

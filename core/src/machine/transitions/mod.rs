@@ -9,6 +9,11 @@ mod producer_id;
 mod recovery;
 mod responses;
 mod token;
+mod transaction_commands;
+mod transaction_end;
+mod transaction_offsets;
+mod transaction_requests;
+mod transaction_responses;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,6 +43,7 @@ use super::partition::{Effect, Partition, TransitionContext};
 use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use super::token::Tokens;
+use super::transactions::Transactions;
 use crate::batch::SealedBatch;
 use crate::cause::ConnectionError;
 use crate::record::TopicPartition;
@@ -61,6 +67,8 @@ pub struct Machine {
     /// The effects of partitions' transitions, until they are applied.
     effects: VecDeque<Effect>,
     identities: IdentityManager,
+    /// `None` without a `transactional.id`.
+    transactions: Option<Box<Transactions>>,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
@@ -105,6 +113,8 @@ impl Machine {
         for time in [&mut config.metadata_max_idle, &mut config.connections_max_idle] {
             *time = (*time).max(Duration::from_millis(1));
         }
+        config.require_for_transactions();
+        let transactions = config.transactional_id.clone().map(|id| Box::new(Transactions::new(id)));
         let mut random = SplitMix64::new(seed);
         let first_node = random.below(config.bootstrap_servers.len());
         Self {
@@ -119,7 +129,8 @@ impl Machine {
             accumulator: Accumulator::default(),
             entry_ids: EntryIds::default(),
             effects: VecDeque::new(),
-            identities: IdentityManager::default(),
+            identities: IdentityManager::new(transactions.is_some()),
+            transactions,
             identity_error: None,
             split_batches: BTreeMap::new(),
             in_flight_requests: InFlightRequests::default(),
@@ -163,6 +174,8 @@ impl Machine {
         let (buffered, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
         if self.lifecycle != Lifecycle::Open {
             Some(MachineSendErrorKind::Closed)
+        } else if let Some(kind) = self.transaction_refusal() {
+            Some(kind)
         } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC {
             Some(MachineSendErrorKind::InvalidTopic)
         } else if to.partition < 0 {
@@ -212,10 +225,12 @@ impl Machine {
             return;
         }
         self.lifecycle = Lifecycle::Closing;
+        self.close_transactions();
         self.dirty = true;
         self.misuse.on_change(self.now);
         if mode == CloseMode::Immediate {
             self.abandon_everything();
+            self.abandon_transaction();
         }
     }
 
@@ -327,6 +342,9 @@ impl Machine {
                 return Output::Wait(self.timers.next());
             }
             self.dirty = false;
+            if self.transactions.is_some() {
+                self.drive_transaction();
+            }
             self.complete_flushes();
             self.close_when_finished();
             if self.lifecycle == Lifecycle::Closed {
@@ -344,6 +362,11 @@ impl Machine {
     fn next_request(&mut self) -> Option<(ConnectionId, Vec<bytes::Bytes>)> {
         if let Some(request) = self.form_produce() {
             return Some(request);
+        }
+        if self.transactions.is_some() {
+            if let Some(request) = self.request_for_transaction() {
+                return Some(request);
+            }
         }
         self.request_identity().or_else(|| self.request_metadata())
     }
@@ -365,7 +388,7 @@ impl Machine {
             Timer::Reconnect(node) => self.accumulator.schedule.node_changed(node),
             Timer::Throttle(id) => self.capacity_changed(id),
             // Nothing else is to be done: every poll checks whether these are to be requested.
-            Timer::MetadataRetry | Timer::ProducerId => {}
+            Timer::MetadataRetry | Timer::ProducerId | Timer::Transaction | Timer::TransactionDeadline => {}
         }
     }
 
@@ -379,25 +402,6 @@ impl Machine {
     #[cfg(test)]
     pub(super) fn schedule_changes(&self) -> usize {
         self.accumulator.schedule.changes()
-    }
-
-    /// Removes the topics and partitions that were not used since the last call.
-    fn forget_unused(&mut self) {
-        for identity in self.accumulator.forget_unused() {
-            self.identities.on_partition_forgotten(identity);
-        }
-        let (accumulator, lookups) = (&self.accumulator, &self.lookups);
-        let is_used = |topic: &str| accumulator.topics.knows(topic) || lookups.contains_key(topic);
-        self.cluster.forget_unused(is_used);
-        self.refresh.topics.forget_unused(is_used);
-        self.start_idle_timer();
-    }
-
-    fn start_idle_timer(&mut self) {
-        let is_known = !self.accumulator.topics.is_empty() || !self.cluster.is_unused();
-        if is_known && !self.timers.is_set(Timer::MetadataIdle) {
-            self.timers.set(Timer::MetadataIdle, self.now + self.config.metadata_max_idle);
-        }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -417,6 +421,9 @@ impl Machine {
 
     fn close_when_finished(&mut self) {
         if self.lifecycle != Lifecycle::Closing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
+            return;
+        }
+        if !self.is_transaction_settled() {
             return;
         }
         self.lifecycle = Lifecycle::Closed;

@@ -23,6 +23,10 @@ use crate::protocol::{
 /// The latest Produce version with topic names; later ones have topic ids (KIP-516).
 const LAST_VERSION_BY_NAME: i16 = 12;
 
+/// The latest Produce version for batches whose partition was added to the transaction before. Later ones add it themselves
+/// (KIP-890), and are refused where the finalized level of `transaction.version` is below 2, although brokers list them.
+const LAST_VERSION_BELOW_LEVEL_2: i16 = 11;
+
 /// Upper bound of the bytes that a request has per partition besides its batch, and per topic besides its name.
 const OVERHEAD: usize = 32;
 
@@ -94,6 +98,7 @@ impl Machine {
             }
             BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
             BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
+            BlockedOn::Enlistment => Wait::Condition(Condition::Enlistment),
             BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,
         };
         self.accumulator.schedule.set(index, wait);
@@ -106,12 +111,24 @@ impl Machine {
     fn path_to(&self, node: Node) -> Result<SendPath, BlockedOn> {
         let NodeStatus::Ready(id) = self.network.status(node, self.now) else { return Err(BlockedOn::Node(node)) };
         let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
-        let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
+        let mut versions = connection.versions().ok_or(BlockedOn::Node(node))?;
         let Node::Broker(broker) = node else { return Err(BlockedOn::Node(node)) };
         if !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
-        Ok(SendPath { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
+        let is_idempotent = self.is_idempotent(versions);
+        let mut enlist_in = None;
+        if let Some(transactions) = &self.transactions {
+            if !is_idempotent {
+                return Err(BlockedOn::Metadata); // it has no transactions, and a newer broker may become leader
+            }
+            enlist_in = transactions.must_enlist();
+            if enlist_in.is_some() {
+                versions.produce = versions.produce.min(LAST_VERSION_BELOW_LEVEL_2);
+            }
+        }
+        let is_transactional = self.transactions.is_some();
+        Ok(SendPath { connection: id, broker, versions, is_idempotent, is_transactional, enlist_in })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.
@@ -194,6 +211,9 @@ impl Machine {
         let header = self.network.connections.get(&id)?.header(&self.config);
         match self.encode(version, header, &batches_to_send) {
             Ok(bytes) => {
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.current.is_known = true; // with level 2, also if every batch is refused
+                }
                 let batches = batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
                     let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
                     SentBatch { partition, entry, topic_id }
@@ -237,8 +257,8 @@ impl Machine {
             }
         }
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
-        ProduceRequest { transactional_id: None, acks: self.config.acks, timeout_ms, topic_data }
-            .encode(version, header)
+        let transactional_id = self.config.transactional_id.as_deref();
+        ProduceRequest { transactional_id, acks: self.config.acks, timeout_ms, topic_data }.encode(version, header)
     }
 
     /// Registers a request that is being sent, under its correlation id.

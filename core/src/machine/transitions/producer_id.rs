@@ -22,6 +22,9 @@ impl Machine {
     /// If a batch waits for a producer id: moves to the next epoch, if possible. Otherwise returns a request for a
     /// producer id, if one is allowed now.
     pub(super) fn request_identity(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
+        if self.transactions.is_some() {
+            return None; // the transaction coordinator assigns it, before a batch is accepted
+        }
         let index = self.accumulator.schedule.first_waiting_for(Condition::Identity)?;
         let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
             // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.

@@ -12,14 +12,24 @@ use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::partition::{ProduceResult, ReceivedResponse};
 use crate::machine::schedule::Condition;
+use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
 #[derive(Debug)]
 pub(super) enum InFlightRequest {
-    Produce { broker: i32, batches: Vec<SentBatch> },
-    Metadata { topics: Vec<String> },
+    Produce {
+        broker: i32,
+        batches: Vec<SentBatch>,
+    },
+    Metadata {
+        topics: Vec<String>,
+    },
     Identity,
+    /// FindCoordinator.
+    Coordinator(CoordinatorKey),
+    /// Of a transaction, to a coordinator.
+    Transaction(TransactionRequest),
 }
 
 /// The requests without a response, of each connection in the order in which they were sent.
@@ -55,6 +65,11 @@ impl InFlightRequests {
         self.by_connection.get(&id).into_iter().flatten().map(|(correlation, request)| (*correlation, request))
     }
 
+    /// Returns `true` if a Produce request is in flight.
+    pub(super) fn has_produce(&self) -> bool {
+        self.iter().any(|(_, _, request)| matches!(request, InFlightRequest::Produce { .. }))
+    }
+
     /// Returns all requests, with their connections and correlation ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, i32, &InFlightRequest)> {
         let all = self.by_connection.keys();
@@ -78,6 +93,8 @@ impl Machine {
             }
             Some(InFlightRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(InFlightRequest::Identity) => self.on_identity(id, version, frame),
+            Some(InFlightRequest::Coordinator(key)) => self.on_coordinator(id, version, frame, &key),
+            Some(InFlightRequest::Transaction(request)) => self.on_transaction_response(id, version, frame, request),
             None => {}
         }
     }
@@ -86,12 +103,15 @@ impl Machine {
     pub(super) fn on_no_response(&mut self, request: InFlightRequest) {
         match request {
             InFlightRequest::Produce { broker, batches } => {
+                self.on_unanswered_produce();
                 for batch in &batches {
                     self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
             }
             InFlightRequest::Metadata { .. } => self.metadata_failed(),
             InFlightRequest::Identity => self.identity_failed(),
+            InFlightRequest::Coordinator(key) => self.coordinator_query_failed(&key),
+            InFlightRequest::Transaction(request) => self.on_no_transaction_response(&request),
         }
     }
 
@@ -115,6 +135,7 @@ impl Machine {
         let decoded = match ProduceResponse::decode(frame, version) {
             Ok(decoded) => decoded,
             Err(error) => {
+                self.on_unanswered_produce();
                 for batch in batches {
                     self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
@@ -161,6 +182,7 @@ impl Machine {
                 None => {
                     let what = format!("its response to Produce v{version} has no entry for {partition}");
                     self.record_error(id, ConnectionErrorKind::Protocol(what));
+                    self.on_unanswered_produce();
                     self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
             }

@@ -17,6 +17,7 @@ use crate::security::{
 };
 
 const IDEMPOTENCE: &str = "enable.idempotence";
+pub(crate) const TRANSACTIONAL_ID: &str = "transactional.id";
 const MAX_IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
 const REQUEST_TIMEOUT: &str = "request.timeout.ms";
 const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
@@ -89,6 +90,8 @@ fn apply(config: ProducerConfig, machine: &mut machine::MachineConfig) {
     set(&mut machine.client_id, config.client_id);
     set(&mut machine.acks, config.acks);
     set(&mut machine.enable_idempotence, config.enable_idempotence);
+    machine.transactional_id = config.transactional_id;
+    set(&mut machine.transaction_timeout, config.transaction_timeout);
     set(&mut machine.max_in_flight_requests_per_connection, config.max_in_flight_requests_per_connection);
     set(&mut machine.request_timeout, config.request_timeout);
     set(&mut machine.delivery_timeout, config.delivery_timeout);
@@ -188,8 +191,26 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
     })
 }
 
+/// Returns an error if a setting that is set is in conflict with transactions.
+fn reconcile_transactions(set: &ProducerConfig, config: &machine::MachineConfig) -> Result<(), ConfigError> {
+    let other = if config.acks != Acks::All {
+        "acks"
+    } else if !config.enable_idempotence {
+        IDEMPOTENCE
+    } else if config.max_in_flight_requests_per_connection > 5 {
+        MAX_IN_FLIGHT
+    } else {
+        return Ok(());
+    };
+    let remedy = "transactions need acks=all, idempotence, and at most 5 requests in flight";
+    conflict(TRANSACTIONAL_ID, other, set, remedy)
+}
+
 /// Resolves conflicts between settings as the Java client does: a default is adapted, a value that was set is an error.
 fn reconcile(set: &ProducerConfig, config: &mut machine::MachineConfig) -> Result<(), ConfigError> {
+    if config.is_transactional() {
+        reconcile_transactions(set, config)?;
+    }
     let is_idempotence_wanted = set.enable_idempotence.is_some() && config.enable_idempotence;
     if is_idempotence_wanted && config.acks != Acks::All {
         return conflict(IDEMPOTENCE, "acks", set, "idempotence needs acks=all: set that, or disable idempotence");

@@ -49,6 +49,7 @@ fn every_setting_has_its_effect() {
         ("client.id", "me"),
         ("acks", "1"),
         ("enable.idempotence", "false"),
+        ("transaction.timeout.ms", "18"),
         ("max.in.flight.requests.per.connection", "2"),
         ("request.timeout.ms", "3"),
         ("delivery.timeout.ms", "4"),
@@ -81,8 +82,15 @@ fn every_setting_has_its_effect() {
         ("ssl.key.password", "g"),
         ("ssl.endpoint.identification.algorithm", "NONE"),
     ];
-    // Of these there is one value, or they are tested with the codec.
-    let others = [BROKERS, "retries", "compression.level", "compression.lz4.level", "compression.zstd.level"];
+    // Of these there is one value, or they are tested with the codec, or in conflict with others.
+    let others = [
+        BROKERS,
+        "transactional.id",
+        "retries",
+        "compression.level",
+        "compression.lz4.level",
+        "compression.zstd.level",
+    ];
     for row in TABLE {
         assert!(settings.iter().any(|(name, _)| *name == row.name) != others.contains(&row.name), "{}", row.name);
     }
@@ -91,6 +99,7 @@ fn every_setting_has_its_effect() {
     assert_eq!(machine.bootstrap_servers, [("localhost".to_owned(), 9092)]);
     assert_eq!((machine.client_id.as_str(), machine.acks, machine.enable_idempotence), ("me", Acks::Leader, false));
     assert_eq!(machine.max_in_flight_requests_per_connection, 2);
+    assert_eq!((machine.transactional_id, machine.transaction_timeout), (None, millis(18)));
     assert_eq!((machine.request_timeout, machine.delivery_timeout), (millis(3), millis(4)));
     assert_eq!((machine.retry_backoff, machine.retry_backoff_max), (millis(5), millis(6)));
     assert_eq!((machine.reconnect_backoff, machine.reconnect_backoff_max), (millis(7), millis(8)));
@@ -109,6 +118,18 @@ fn every_setting_has_its_effect() {
     assert!(tls.settings().keys().all(|name| table::is_known(name)));
     let shown = format!("{tls:?}");
     assert!(shown.contains("ssl.key.pem") && !shown.contains("\"f\"") && !shown.contains("\"g\""), "{shown}");
+}
+
+#[test]
+fn transactions_need_what_makes_a_producer_idempotent() {
+    let id = ("transactional.id", "orders-7");
+    let machine = given(&[id, ("max.in.flight.requests.per.connection", "5"), ("acks", "all")]).unwrap().machine;
+    assert_eq!(machine.transactional_id.as_deref(), Some("orders-7"));
+    assert!(machine.is_transactional() && machine.is_idempotent());
+    for other in [("acks", "1"), ("enable.idempotence", "false"), ("max.in.flight.requests.per.connection", "6")] {
+        let error = conflict(&[id, other]);
+        assert!(error.contains(other.0) && error.contains("transactional.id"), "{error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! The level of `transaction.version`: which requests are sent, and which epoch the next transaction has.
+
+use super::*;
+
+#[test]
+fn below_level_2_partitions_are_added_before_the_first_batch_and_sequences_go_on() {
+    for level in [0, 1] {
+        let mut world = world(level);
+        world.begin();
+        world.send(&["a", "b"], 0);
+        world.send(&["c"], 1);
+        world.run();
+        assert_eq!(world.sent(), [ADD, PRODUCE]);
+        world.send(&["d"], 0);
+        world.send(&["e"], 2);
+        world.run();
+        assert_eq!(world.sent()[2..], [PRODUCE, ADD, PRODUCE], "a partition is added once");
+        world.commit();
+        assert_eq!((world.committed().is_ok(), world.ends()), (true, vec![true]));
+        assert_eq!(world.fates().len(), 4);
+        world.forget();
+        world.begin();
+        world.send(&["f"], 0);
+        world.run();
+        assert_eq!(world.sent(), [ADD, PRODUCE]);
+        assert_eq!(world.batches(), [((7, 0, 3), true)], "epoch and sequence numbers go on");
+    }
+}
+
+#[test]
+fn with_level_2_nothing_is_added_and_each_transaction_has_an_epoch_of_its_own() {
+    let mut world = world(2);
+    for epoch in 0..3 {
+        world.begin();
+        world.send(&["a", "b"], 0);
+        world.run();
+        world.commit();
+        assert!(world.committed().is_ok());
+        assert_eq!(world.sent(), [PRODUCE, END]);
+        assert_eq!(world.requests.last().unwrap().version, 5);
+        assert_eq!(world.batches(), [((7, epoch, 0), true)]);
+        world.forget();
+    }
+}
+
+#[test]
+fn the_level_is_that_of_the_feature_and_not_of_the_versions_that_brokers_list() {
+    let mut world = uninitialized(1);
+    world.produce = 13;
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    let (_, versions) = world.ready.last().unwrap();
+    assert_eq!((versions.transactions.level, versions.transactions.features_epoch), (1, 7));
+}
+
+/// Lets all brokers report this level, on new connections.
+fn change_level(world: &mut World, level: i16) {
+    let fake = world.fake();
+    (fake.level, fake.epoch) = (level, fake.epoch + 1);
+    for connection in world.connects.clone() {
+        world.disconnect(connection.0);
+    }
+    world.run();
+    world.wait_ms(1_000);
+}
+
+#[test]
+fn an_upgrade_takes_effect_with_the_next_transaction_which_has_a_bumped_epoch() {
+    let mut world = world(1);
+    world.begin();
+    world.send(&["a"], 0);
+    world.run();
+    change_level(&mut world, 2);
+    world.send(&["b"], 0);
+    world.wait_ms(1_000);
+    world.forget();
+    world.commit();
+    world.wait_ms(1_000);
+    assert_eq!(world.sent(), [FIND, END, INIT]);
+    assert!(world.requests.iter().find(|request| request.api == END).unwrap().version < 5, "it keeps its level");
+    world.forget();
+    world.begin();
+    world.send(&["c"], 0);
+    world.run();
+    assert_eq!(world.sent(), [PRODUCE]);
+    assert_eq!(world.batches(), [((7, 1, 0), true)]);
+}
+
+#[test]
+fn a_downgrade_takes_effect_with_the_next_transaction() {
+    let mut world = world(2);
+    world.begin();
+    world.send(&["a"], 0);
+    world.run();
+    change_level(&mut world, 1);
+    world.send(&["b"], 0);
+    world.wait_ms(1_000);
+    world.commit();
+    world.wait_ms(1_000);
+    assert!(world.committed().is_ok());
+    assert_eq!(world.requests.iter().find(|request| request.api == END).unwrap().version, 5);
+    world.forget();
+    world.begin();
+    world.send(&["c"], 0);
+    world.run();
+    assert_eq!(world.sent(), [ADD, PRODUCE]);
+}
+
+/// Sends one batch whose first attempt is not answered.
+fn with_an_unanswered_produce(level: i16) -> World {
+    let mut world = world(level);
+    world.begin();
+    world.responses.push_back(None);
+    world.send(&["a"], 0);
+    world.wait_ms(40_000);
+    assert_eq!(world.fates(), [(0, DONE)], "it was sent again");
+    world.forget();
+    world.commit();
+    world.wait_ms(1_000);
+    world
+}
+
+#[test]
+fn below_level_2_an_unanswered_produce_has_the_epoch_bumped_before_the_next_transaction() {
+    let mut world = with_an_unanswered_produce(0);
+    assert!(world.committed().is_ok());
+    assert_eq!(world.sent(), [FIND, END, INIT]);
+    let bump = world.requests.last().unwrap();
+    assert_eq!(bump.body[bump.body.len() - 11..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0], "with id 7 and epoch 0");
+    world.forget();
+    world.begin();
+    world.send(&["b"], 0);
+    world.run();
+    assert_eq!(world.batches(), [((7, 1, 0), true)]);
+}
+
+#[test]
+fn with_level_2_an_unanswered_produce_needs_no_bump() {
+    let world = with_an_unanswered_produce(2);
+    assert!(world.committed().is_ok());
+    assert_eq!(world.sent(), [FIND, END]);
+}
+
+#[test]
+fn below_level_2_an_unanswered_end_has_the_epoch_bumped_before_the_next_transaction() {
+    let mut world = world(0);
+    world.begin();
+    world.send(&["a"], 0);
+    world.run();
+    world.forget();
+    world.answer_with(END, [None]);
+    world.commit();
+    world.wait_ms(40_000);
+    assert!(world.committed().is_ok());
+    assert_eq!(world.ends(), [true, true], "repeated with the same epoch");
+    assert_eq!(*world.sent().last().unwrap(), INIT);
+    assert_eq!(world.state(), TransactionState::Ready);
+}
+
+#[test]
+fn the_next_transaction_waits_for_the_bump() {
+    let mut world = world(0);
+    world.begin();
+    world.send(&["a"], 0);
+    world.run();
+    world.responses.push_back(Some(ErrorCode::INVALID_RECORD.0));
+    world.send(&["b"], 0);
+    world.run();
+    world.answer_with(INIT, [51, 51]);
+    world.events.clear();
+    world.commit();
+    assert!(matches!(world.committed(), Err(CommitError::Aborted(TransactionCause::Batch { .. }))));
+    world.producer.begin_transaction(world.now).unwrap();
+    world.run();
+    assert_eq!((world.state(), world.transaction_events().len()), (TransactionState::Bumping, 1));
+    world.wait_ms(1_000);
+    assert_eq!((world.state(), world.transaction_events().len()), (TransactionState::Open, 2));
+}
+
+#[test]
+fn where_epochs_cannot_be_bumped_a_producer_ends_with_a_batch_that_failed() {
+    let mut world = uninitialized(0);
+    world.fake().init = 1;
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    world.events.clear();
+    world.begin();
+    world.responses.push_back(Some(ErrorCode::INVALID_RECORD.0));
+    world.send(&["a"], 0);
+    world.run();
+    world.commit();
+    assert!(matches!(world.committed(), Err(CommitError::Aborted(_))));
+    world.events.clear();
+    world.producer.begin_transaction(world.now).unwrap();
+    world.run();
+    let [Event::Transaction(TransactionEvent::Begun(Err(error)))] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    assert!(matches!(error, BeginError::Fatal(TransactionCause::Unsupported { .. })), "{error}");
+}

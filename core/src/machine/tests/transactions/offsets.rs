@@ -1,0 +1,132 @@
+//! Offsets of a group in a transaction.
+
+use super::*;
+use crate::transaction::GroupMetadata;
+
+fn send_offsets(world: &mut World) -> OffsetsId {
+    let offsets = vec![(TopicPartition::new("in", 0), 42.into())];
+    let id = world.producer.send_offsets(GroupMetadata::unfenced("g"), offsets, world.now).unwrap();
+    world.run();
+    id
+}
+
+fn result(world: &World) -> &Result<(), SendOffsetsError> {
+    let found = world.events.iter().find_map(|event| match event {
+        Event::Transaction(TransactionEvent::OffsetsSent { result, .. }) => Some(result),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("no result: {:?}", world.events))
+}
+
+#[test]
+fn below_level_2_the_group_is_added_first_and_once() {
+    let mut world = world(0);
+    world.begin();
+    send_offsets(&mut world);
+    assert!(result(&world).is_ok());
+    send_offsets(&mut world);
+    assert_eq!(world.sent(), [ADD_OFFSETS, FIND, OFFSET_COMMIT, OFFSET_COMMIT]);
+    assert!(world.requests.last().unwrap().version < 5);
+    world.commit();
+    assert!(world.committed().is_ok());
+    world.forget();
+    world.begin();
+    send_offsets(&mut world);
+    assert_eq!(world.sent(), [ADD_OFFSETS, OFFSET_COMMIT], "the next transaction adds it again");
+}
+
+#[test]
+fn with_level_2_the_group_is_not_added() {
+    let mut world = world(2);
+    world.begin();
+    send_offsets(&mut world);
+    assert!(result(&world).is_ok());
+    assert_eq!(world.sent(), [FIND, OFFSET_COMMIT]);
+    assert_eq!(world.requests.last().unwrap().version, 5);
+    world.commit();
+    assert_eq!((world.committed().is_ok(), world.ends()), (true, vec![true]));
+}
+
+#[test]
+fn a_commit_waits_for_the_offsets() {
+    let mut world = world(2);
+    world.begin();
+    world.answer_with(OFFSET_COMMIT, [14, 16, 0]);
+    send_offsets(&mut world);
+    world.commit();
+    assert!(world.ends().is_empty());
+    world.wait_ms(2_000);
+    assert_eq!((world.committed().is_ok(), world.ends()), (true, vec![true]));
+    assert_eq!(world.sent(), [FIND, OFFSET_COMMIT, OFFSET_COMMIT, FIND, OFFSET_COMMIT, END]);
+}
+
+#[test]
+fn offsets_that_are_refused_abort_the_whole_transaction() {
+    for code in [22, 25, 69, 82, 113, 30, 120, 47] {
+        let mut world = world(2);
+        world.begin();
+        world.send(&["a"], 0);
+        world.run();
+        world.answer_with(OFFSET_COMMIT, [code]);
+        send_offsets(&mut world);
+        assert!(matches!(result(&world), Err(SendOffsetsError::Aborted(_))), "{code}");
+        assert_eq!(
+            world.producer.send(batch(&["b"]), to(0), world.now).unwrap_err().kind,
+            MachineSendErrorKind::TransactionAborted
+        );
+        world.commit();
+        assert!(matches!(world.committed(), Err(CommitError::Aborted(_))), "{code}");
+        assert_eq!(world.ends(), [false]);
+    }
+}
+
+#[test]
+fn a_dead_coordinator_of_the_group_is_looked_for() {
+    let mut world = world(2);
+    world.begin();
+    send_offsets(&mut world);
+    world.forget();
+    world.answer_with(OFFSET_COMMIT, [None]);
+    send_offsets(&mut world);
+    world.fake().broker = 2;
+    world.wait_ms(40_000);
+    assert!(result(&world).is_ok());
+    assert_eq!(world.sent(), [OFFSET_COMMIT, FIND, OFFSET_COMMIT]);
+}
+
+#[test]
+fn an_abort_fails_offsets_that_wait() {
+    let mut world = world(2);
+    world.begin();
+    world.answer_with(FIND, [15; 50]);
+    send_offsets(&mut world);
+    world.abort();
+    assert!(matches!(result(&world), Err(SendOffsetsError::Aborted(TransactionCause::Aborted))));
+    assert_eq!(*world.transaction_events().last().unwrap(), "Aborted(Ok(()))");
+}
+
+#[test]
+fn no_offsets_need_no_request() {
+    let mut world = world(0);
+    world.begin();
+    let id = world.producer.send_offsets(GroupMetadata::unfenced("g"), Vec::new(), world.now).unwrap();
+    world.run();
+    assert_eq!(id, OffsetsId(0));
+    assert!(result(&world).is_ok());
+    assert!(world.requests.is_empty());
+}
+
+#[test]
+fn a_member_that_the_brokers_cannot_check_is_an_error() {
+    let mut world = uninitialized(0);
+    world.fake().newest = 2;
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    world.events.clear();
+    world.begin();
+    let offsets = vec![(TopicPartition::new("in", 0), 42.into())];
+    world.producer.send_offsets(GroupMetadata::member("g", 3, "m"), offsets, world.now).unwrap();
+    world.run();
+    let Err(SendOffsetsError::Aborted(cause)) = result(&world) else { panic!("{:?}", result(&world)) };
+    assert!(cause.to_string().contains("KIP-447"), "{cause}");
+}

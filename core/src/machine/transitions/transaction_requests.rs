@@ -1,0 +1,328 @@
+//! The requests of transactions: which one is due, and to which coordinator it is sent.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Machine;
+use super::responses::InFlightRequest;
+use crate::machine::index::PartitionIndex;
+use crate::machine::io::ConnectionId;
+use crate::machine::network::NodeStatus;
+use crate::machine::node::Node;
+use crate::machine::query::QueryState;
+use crate::machine::schedule::Condition;
+use crate::machine::timers::Timer;
+use crate::machine::transactions::coordinator::Coordinator;
+use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
+use crate::machine::transactions::{TransactionState, Transition};
+use crate::machine::versions::Versions;
+use crate::protocol::{
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, ApiKey, CoordinatorType, EndTxnRequest,
+    FindCoordinatorRequest, InitProducerIdRequest, RequestEncodeError, RequestHeader,
+};
+use crate::transaction::TransactionCause;
+
+/// The latest version of EndTxn for transactions below level 2; the next one returns the epoch of the next transaction.
+const LAST_END_TXN_BELOW_LEVEL_2: i16 = 4;
+
+/// The first version of InitProducerId that bumps an epoch (KIP-360).
+const FIRST_BUMP: i16 = 3;
+
+/// A request that is to be transmitted.
+pub(super) type Frame = (ConnectionId, Vec<Bytes>);
+
+/// Why a request cannot be made.
+pub(super) enum Impossible {
+    /// The broker does not support it.
+    Unsupported(ApiKey),
+    Encode(RequestEncodeError),
+}
+
+impl From<RequestEncodeError> for Impossible {
+    fn from(error: RequestEncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<Impossible> for TransactionCause {
+    fn from(impossible: Impossible) -> Self {
+        match impossible {
+            Impossible::Unsupported(api) => Self::Unsupported {
+                api,
+                what: "transactions need Kafka 0.11, and with transaction.version=2 Kafka 4.0",
+            },
+            Impossible::Encode(error) => Self::Request(error),
+        }
+    }
+}
+
+/// An API with its version and a frame.
+type Encoded = (ApiKey, i16, Vec<Bytes>);
+
+impl Machine {
+    /// Returns a request for transactions, if one is due and allowed now.
+    pub(super) fn request_for_transaction(&mut self) -> Option<Frame> {
+        self.request_to_coordinator().or_else(|| self.request_offset_commit())
+    }
+
+    /// Returns what the transaction coordinator has to be asked for next. One request is in flight to it at a time.
+    fn due_request(&mut self) -> Option<TransactionRequest> {
+        let transactions = self.transactions.as_deref()?;
+        let is_doomed = transactions.current.doomed.is_some();
+        match transactions.state() {
+            TransactionState::Initializing => Some(TransactionRequest::InitProducerId { is_bump: false }),
+            TransactionState::Bumping => Some(TransactionRequest::InitProducerId { is_bump: true }),
+            TransactionState::Open | TransactionState::Committing if !is_doomed => {
+                if transactions.must_enlist().is_some() {
+                    let group = transactions.offsets.first().map(|offsets| offsets.group.group());
+                    let group = group.filter(|group| !transactions.offsets.has_added(group)).map(String::from);
+                    let partitions = self.accumulator.schedule.all_waiting_for(Condition::Enlistment);
+                    if !partitions.is_empty() {
+                        return Some(TransactionRequest::AddPartitions(partitions));
+                    }
+                    if let Some(group) = group {
+                        return Some(TransactionRequest::AddOffsets(group));
+                    }
+                }
+                self.end_if_complete(TransactionState::Committing)
+            }
+            TransactionState::Aborting => self.end_if_complete(TransactionState::Aborting),
+            _ => None,
+        }
+    }
+
+    fn end_if_complete(&self, state: TransactionState) -> Option<TransactionRequest> {
+        let is_due = self.transactions.as_deref()?.state() == state && self.is_transaction_complete();
+        is_due.then_some(TransactionRequest::EndTxn { is_commit: state == TransactionState::Committing })
+    }
+
+    fn request_to_coordinator(&mut self) -> Option<Frame> {
+        let request = self.due_request()?;
+        match self.transactions.as_deref()?.query.state(self.now) {
+            QueryState::Due => {}
+            QueryState::InFlight => return None,
+            QueryState::BackingOff(moment) => {
+                self.set_transaction_timer(moment);
+                return None;
+            }
+        }
+        let (id, versions) = match self.connection_to_coordinator(&CoordinatorKey::Transaction) {
+            Ok(found) => found,
+            Err(request) => return request,
+        };
+        let header = self.network.connections.get(&id)?.header(&self.config);
+        match self.encode_for_coordinator(&request, versions, header) {
+            Ok((api, version, bytes)) => {
+                let transactions = self.transactions.as_deref_mut()?;
+                transactions.query.sent();
+                if let TransactionRequest::EndTxn { is_commit } = request {
+                    transactions.current.is_commit_in_flight = is_commit;
+                }
+                self.register(id, api, version, InFlightRequest::Transaction(request));
+                Some((id, bytes))
+            }
+            Err(impossible) => {
+                let cause = TransactionCause::from(impossible);
+                match request {
+                    // The name of the group is too long, or too many partitions are added.
+                    TransactionRequest::AddPartitions(_) | TransactionRequest::AddOffsets(_)
+                        if matches!(cause, TransactionCause::Request(_)) =>
+                    {
+                        self.doom(cause);
+                    }
+                    _ => self.fail_transactions(Transition::Fail, cause),
+                }
+                None
+            }
+        }
+    }
+
+    fn encode_for_coordinator(
+        &self,
+        request: &TransactionRequest,
+        versions: Versions,
+        header: RequestHeader<'_>,
+    ) -> Result<Encoded, Impossible> {
+        let transactional_id = self.config.transactional_id.as_deref().unwrap_or_default();
+        let (producer_id, producer_epoch) =
+            self.identities.current().map_or((-1, -1), |identity| (identity.id, identity.epoch));
+        let is_level_2 = self.transactions.as_deref().is_some_and(|transactions| transactions.is_level_2());
+        let supported = |api, version: Option<i16>| version.ok_or(Impossible::Unsupported(api));
+        match request {
+            TransactionRequest::InitProducerId { is_bump } => {
+                let api = ApiKey::InitProducerId;
+                let version = supported(api, versions.init_producer_id)?;
+                let (producer_id, producer_epoch) = if *is_bump { (producer_id, producer_epoch) } else { (-1, -1) };
+                let timeout = self.config.transaction_timeout.as_millis();
+                let request = InitProducerIdRequest {
+                    transactional_id: Some(transactional_id),
+                    transaction_timeout_ms: i32::try_from(timeout).unwrap_or(i32::MAX),
+                    producer_id,
+                    producer_epoch,
+                };
+                Ok((api, version, request.encode(version, header)?))
+            }
+            TransactionRequest::AddPartitions(partitions) => {
+                let api = ApiKey::AddPartitionsToTxn;
+                let version = supported(api, versions.transactions.add_partitions_to_txn)?;
+                let topics = self.partitions_by_topic(partitions);
+                let request = AddPartitionsToTxnRequest { transactional_id, producer_id, producer_epoch, topics };
+                Ok((api, version, request.encode(version, header)?))
+            }
+            TransactionRequest::AddOffsets(group_id) => {
+                let api = ApiKey::AddOffsetsToTxn;
+                let version = supported(api, versions.transactions.add_offsets_to_txn)?;
+                let request = AddOffsetsToTxnRequest { transactional_id, producer_id, producer_epoch, group_id };
+                Ok((api, version, request.encode(version, header)?))
+            }
+            TransactionRequest::EndTxn { is_commit } => {
+                let api = ApiKey::EndTxn;
+                let version = supported(api, versions.transactions.end_txn)?;
+                let version = match is_level_2 {
+                    true => Some(version).filter(|version| *version > LAST_END_TXN_BELOW_LEVEL_2),
+                    false => Some(version.min(LAST_END_TXN_BELOW_LEVEL_2)),
+                };
+                let version = supported(api, version)?;
+                let request = EndTxnRequest { transactional_id, producer_id, producer_epoch, committed: *is_commit };
+                Ok((api, version, request.encode(version, header)?))
+            }
+            TransactionRequest::OffsetCommit(_) => Err(Impossible::Unsupported(ApiKey::TxnOffsetCommit)),
+        }
+    }
+
+    fn partitions_by_topic(&self, partitions: &[PartitionIndex]) -> Vec<AddPartitionsToTxnTopic<'_>> {
+        let mut sorted: Vec<_> = partitions.iter().map(|&index| self.accumulator.partition(index)).collect();
+        sorted.sort_by(|one, other| one.compare(other));
+        let mut topics: Vec<AddPartitionsToTxnTopic<'_>> = Vec::new();
+        for partition in sorted {
+            match topics.last_mut().filter(|last| last.name == partition.topic()) {
+                Some(topic) => topic.partitions.push(partition.number()),
+                None => {
+                    let partitions = Vec::from([partition.number()]);
+                    topics.push(AddPartitionsToTxnTopic { name: partition.topic(), partitions });
+                }
+            }
+        }
+        topics
+    }
+
+    /// Returns a connection to a coordinator on which a request may be sent.
+    ///
+    /// # Errors
+    /// There is none yet. Returns FindCoordinator, if that is to be sent.
+    pub(super) fn connection_to_coordinator(
+        &mut self,
+        key: &CoordinatorKey,
+    ) -> Result<(ConnectionId, Versions), Option<Frame>> {
+        let Some(broker) = self.coordinator(key).and_then(|coordinator| coordinator.broker()) else {
+            return Err(self.request_coordinator(key));
+        };
+        let node = Node::Broker(broker);
+        match self.network.status(node, self.now) {
+            NodeStatus::Ready(id) => {
+                let connection =
+                    self.network.connections.get(&id).filter(|connection| connection.accepts_requests(self.now));
+                let versions = connection.and_then(|connection| connection.versions()).ok_or(None)?;
+                Ok((id, versions))
+            }
+            NodeStatus::Connecting => Err(None),
+            NodeStatus::Disconnected => {
+                self.connect(node);
+                if self.network.connection_to(node).is_none() {
+                    self.forget_coordinator_at(node); // metadata does not list it any more
+                    return Err(self.request_coordinator(key));
+                }
+                Err(None)
+            }
+            NodeStatus::BackingOff(_) => {
+                // It cannot be reached, so another one may be elected.
+                self.forget_coordinator_at(node);
+                Err(self.request_coordinator(key))
+            }
+        }
+    }
+
+    /// Returns FindCoordinator, if it is allowed now. If there is no connection, connects first.
+    fn request_coordinator(&mut self, key: &CoordinatorKey) -> Option<Frame> {
+        let now = self.now;
+        match self.coordinator(key)?.query.state(now) {
+            QueryState::Due => {}
+            QueryState::InFlight => return None,
+            QueryState::BackingOff(moment) => {
+                self.set_transaction_timer(moment);
+                return None;
+            }
+        }
+        let Some(id) = self.network.least_loaded(self.now) else {
+            self.connect_any();
+            return None;
+        };
+        let connection = self.network.connections.get(&id)?;
+        let (key_type, name) = match key {
+            CoordinatorKey::Transaction => (CoordinatorType::Transaction, self.config.transactional_id.as_deref()?),
+            CoordinatorKey::Group(group) => (CoordinatorType::Group, group.as_str()),
+        };
+        let api = ApiKey::FindCoordinator;
+        let encoded = connection.versions()?.transactions.find_coordinator.ok_or(Impossible::Unsupported(api));
+        let encoded = encoded.and_then(|version| {
+            let bytes =
+                FindCoordinatorRequest { key_type, key: name }.encode(version, connection.header(&self.config))?;
+            Ok((version, bytes))
+        });
+        match encoded {
+            Ok((version, bytes)) => {
+                self.coordinator(key)?.query.sent();
+                self.register(id, api, version, InFlightRequest::Coordinator(key.clone()));
+                Some((id, bytes))
+            }
+            Err(Impossible::Encode(error)) if *key != CoordinatorKey::Transaction => {
+                self.doom(error.into());
+                None
+            }
+            Err(impossible) => {
+                self.fail_transactions(Transition::Fail, impossible.into());
+                None
+            }
+        }
+    }
+
+    /// Returns the coordinator of a key; of a group, one that is not known yet is added.
+    pub(super) fn coordinator(&mut self, key: &CoordinatorKey) -> Option<&mut Coordinator> {
+        let transactions = self.transactions.as_deref_mut()?;
+        match key {
+            CoordinatorKey::Transaction => Some(&mut transactions.coordinator),
+            CoordinatorKey::Group(group) => Some(transactions.groups.entry(group.clone()).or_default()),
+        }
+    }
+
+    /// Forgets the coordinators on this node: it cannot be reached.
+    pub(super) fn forget_coordinator_at(&mut self, node: Node) {
+        let (backoff, now) = (self.retry_backoff(), self.now);
+        let Self { transactions: Some(transactions), random, .. } = self else { return };
+        let all = transactions.groups.values_mut().chain([&mut transactions.coordinator]);
+        for coordinator in all.filter(|coordinator| coordinator.broker().map(Node::Broker) == Some(node)) {
+            coordinator.forget(now, backoff, random);
+        }
+    }
+
+    /// Wakes the machine at this moment, or before.
+    pub(super) fn set_transaction_timer(&mut self, moment: crate::time::Instant) {
+        let earliest = self.timers.deadline(Timer::Transaction).map_or(moment, |set| set.min(moment));
+        self.timers.set(Timer::Transaction, earliest);
+    }
+
+    /// Records that the transaction can only be aborted.
+    pub(super) fn doom(&mut self, cause: TransactionCause) {
+        if let Some(transactions) = self.transactions.as_deref_mut() {
+            transactions.doom(cause);
+        }
+        self.dirty = true;
+    }
+}
+
+/// Returns `true` if this version of InitProducerId bumps an epoch.
+pub(super) fn can_bump(versions: Versions) -> bool {
+    versions.init_producer_id.is_some_and(|version| version >= FIRST_BUMP)
+}

@@ -1,0 +1,339 @@
+//! The responses of the transaction coordinator, of brokers that name coordinators, and missing responses.
+
+use alloc::string::String;
+
+use super::Machine;
+use super::transaction_offsets::severity;
+use super::transaction_requests::can_bump;
+use crate::machine::backoff::Backoff;
+use crate::machine::event::TransactionEvent;
+use crate::machine::identity::Identity;
+use crate::machine::index::PartitionIndex;
+use crate::machine::io::ConnectionId;
+use crate::machine::schedule::Condition;
+use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
+use crate::machine::transactions::verdict::{self, Verdict};
+use crate::machine::transactions::{CONCURRENT_BACKOFF, TransactionState, Transition};
+use crate::protocol::{
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, BrokerError, EndTxnResponse, ErrorCode,
+    FindCoordinatorResponse, InitProducerIdResponse,
+};
+
+impl Machine {
+    pub(super) fn on_coordinator(&mut self, id: ConnectionId, version: i16, frame: &[u8], key: &CoordinatorKey) {
+        let response = match FindCoordinatorResponse::decode(frame, version) {
+            Ok(response) => response,
+            Err(error) => {
+                self.coordinator_query_failed(key);
+                return self.fail_connection(id, error.into());
+            }
+        };
+        if ApiKey::FindCoordinator.client_throttles(version) {
+            self.throttle(id, response.throttle_time_ms);
+        }
+        let name = match key {
+            CoordinatorKey::Transaction => self.config.transactional_id.as_deref().unwrap_or_default(),
+            CoordinatorKey::Group(group) => group,
+        };
+        let mut found = response.coordinators.into_iter();
+        let Some(endpoint) = found.find(|found| version < 4 || found.key == name) else {
+            return self.coordinator_query_failed(key);
+        };
+        let error = BrokerError::new(ApiKey::FindCoordinator, endpoint.error_code).with_version(version);
+        let error = error.with_broker(self.network.broker(id)).with_message(endpoint.error_message);
+        match (verdict::find_coordinator(endpoint.error_code), u16::try_from(endpoint.port)) {
+            (Verdict::Done, Ok(port)) if endpoint.node_id >= 0 => {
+                self.cluster.add_broker(endpoint.node_id, endpoint.host, port);
+                if let Some(coordinator) = self.coordinator(key) {
+                    coordinator.found(endpoint.node_id);
+                }
+            }
+            (Verdict::Abort, _) if *key != CoordinatorKey::Transaction => {
+                self.coordinator_query_failed(key);
+                self.doom(error.into());
+            }
+            (Verdict::Fatal, _) => {
+                self.coordinator_query_failed(key);
+                self.fail_transactions(Transition::Fail, error.into());
+            }
+            _ => {
+                self.coordinator_query_failed(key);
+                if let Some(transactions) = self.transactions.as_deref_mut().filter(|_| error.code.is_error()) {
+                    transactions.last_error = Some(error.into());
+                }
+            }
+        }
+    }
+
+    /// Handles FindCoordinator that got no response, or no usable one.
+    pub(super) fn coordinator_query_failed(&mut self, key: &CoordinatorKey) {
+        let (backoff, now, mut random) = (self.retry_backoff(), self.now, self.random.clone());
+        if let Some(coordinator) = self.coordinator(key) {
+            coordinator.query.failed(now, backoff, &mut random);
+        }
+        self.random = random;
+    }
+
+    /// Forgets a broker that is not the coordinator any more.
+    pub(super) fn forget_coordinator(&mut self, key: &CoordinatorKey) {
+        let (backoff, now, mut random) = (self.retry_backoff(), self.now, self.random.clone());
+        if let Some(coordinator) = self.coordinator(key) {
+            coordinator.forget(now, backoff, &mut random);
+        }
+        self.random = random;
+    }
+
+    pub(super) fn on_transaction_response(
+        &mut self,
+        id: ConnectionId,
+        version: i16,
+        frame: &[u8],
+        request: TransactionRequest,
+    ) {
+        let (api, decoded) = match &request {
+            TransactionRequest::InitProducerId { .. } => {
+                let response = InitProducerIdResponse::decode(frame, version);
+                let decoded = response.map(|found| Decoded {
+                    throttle: found.throttle_time_ms,
+                    code: found.error_code,
+                    identity: Some(Identity { id: found.producer_id, epoch: found.producer_epoch }),
+                });
+                (ApiKey::InitProducerId, decoded)
+            }
+            TransactionRequest::AddPartitions(partitions) => {
+                let response = AddPartitionsToTxnResponse::decode(frame, version);
+                let decoded = response.map(|found| {
+                    let code = self.worst_of(partitions, &found);
+                    Decoded { throttle: found.throttle_time_ms, code, identity: None }
+                });
+                (ApiKey::AddPartitionsToTxn, decoded)
+            }
+            TransactionRequest::AddOffsets(_) => {
+                let response = AddOffsetsToTxnResponse::decode(frame, version);
+                let decoded = response.map(|found| Decoded {
+                    throttle: found.throttle_time_ms,
+                    code: found.error_code,
+                    identity: None,
+                });
+                (ApiKey::AddOffsetsToTxn, decoded)
+            }
+            TransactionRequest::EndTxn { .. } => {
+                let response = EndTxnResponse::decode(frame, version);
+                let decoded = response.map(|found| Decoded {
+                    throttle: found.throttle_time_ms,
+                    code: found.error_code,
+                    identity: (version >= 5).then_some(Identity { id: found.producer_id, epoch: found.producer_epoch }),
+                });
+                (ApiKey::EndTxn, decoded)
+            }
+            TransactionRequest::OffsetCommit(group) => {
+                let group = group.clone();
+                return self.on_offset_commit(id, version, frame, group);
+            }
+        };
+        let Decoded { throttle, code, identity } = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.on_no_transaction_response(&request);
+                return self.fail_connection(id, error.into());
+            }
+        };
+        if api.client_throttles(version) {
+            self.throttle(id, throttle);
+        }
+        if let Some(transactions) = self.transactions.as_deref_mut() {
+            transactions.query.on_response();
+        }
+        let error = BrokerError::new(api, code).with_version(version).with_broker(self.network.broker(id));
+        match request {
+            TransactionRequest::InitProducerId { is_bump } => self.on_assigned(identity, is_bump, error),
+            TransactionRequest::AddPartitions(partitions) => self.on_partitions_added(&partitions, error),
+            TransactionRequest::AddOffsets(group) => self.on_offsets_added(group, error),
+            TransactionRequest::EndTxn { is_commit } => {
+                let versions = self.network.connections.get(&id).and_then(|connection| connection.versions());
+                self.on_end_txn(is_commit, identity, error, versions.is_some_and(can_bump));
+            }
+            TransactionRequest::OffsetCommit(_) => {}
+        }
+    }
+
+    /// Returns the error code that decides about these partitions: all of them are added, or none.
+    fn worst_of(&self, partitions: &[PartitionIndex], response: &AddPartitionsToTxnResponse) -> ErrorCode {
+        let code_of = |index: &PartitionIndex| {
+            let partition = self.accumulator.partition(*index);
+            let topic = response.topics.iter().find(|topic| topic.name == partition.topic());
+            let mut results = topic.into_iter().flat_map(|topic| &topic.partitions);
+            let found = results.find(|result| result.partition_index == partition.number());
+            found.map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |found| found.error_code)
+        };
+        let all = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(|found| found.error_code));
+        let codes = partitions.iter().map(code_of).chain(all);
+        let worst = codes.max_by_key(|code| severity(verdict::add_partitions(*code))).unwrap_or(ErrorCode::NONE);
+        // Without another error, "not attempted" has no cause, so it is attempted again.
+        let not_attempted = worst == ErrorCode::OPERATION_NOT_ATTEMPTED;
+        if not_attempted { ErrorCode::COORDINATOR_LOAD_IN_PROGRESS } else { worst }
+    }
+
+    fn on_assigned(&mut self, identity: Option<Identity>, is_bump: bool, error: BrokerError) {
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        let expected = if is_bump { TransactionState::Bumping } else { TransactionState::Initializing };
+        if transactions.state() != expected {
+            return; // it was given up
+        }
+        match (verdict::init_producer_id(error.code, is_bump), identity) {
+            (Verdict::Done, Some(identity)) => match self.identities.obtain(identity) {
+                Ok(()) => {
+                    transactions.on_assigned();
+                    transactions.change(Transition::Assigned);
+                    transactions.query.reset(self.now);
+                    transactions.coordinator.confirmed();
+                    if !is_bump {
+                        self.transaction_event(TransactionEvent::Initialized(Ok(())));
+                    }
+                }
+                Err(error) => self.fail_transactions(Transition::Fail, error.into()),
+            },
+            (verdict, _) => self.on_refusal(verdict, error),
+        }
+    }
+
+    fn on_partitions_added(&mut self, partitions: &[PartitionIndex], error: BrokerError) {
+        let verdict = verdict::add_partitions(error.code);
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        if verdict != Verdict::Done {
+            return self.on_refusal(verdict, error);
+        }
+        transactions.current.is_known = true;
+        self.on_added();
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        let is_open = matches!(transactions.state(), TransactionState::Open | TransactionState::Committing);
+        // Partitions of a transaction that is aborted may be forgotten already.
+        if is_open && transactions.current.doomed.is_none() {
+            let serial = transactions.current.serial;
+            for &index in partitions {
+                self.accumulator.partition_mut(index).enlisted(serial);
+            }
+            self.accumulator.schedule.wake(Condition::Enlistment);
+        }
+    }
+
+    fn on_offsets_added(&mut self, group: String, error: BrokerError) {
+        let verdict = verdict::add_offsets(error.code);
+        if verdict != Verdict::Done {
+            return self.on_refusal(verdict, error);
+        }
+        self.on_added();
+        if let Some(transactions) = self.transactions.as_deref_mut() {
+            transactions.offsets.added(group);
+        }
+    }
+
+    fn on_added(&mut self) {
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        transactions.current.is_known = true;
+        transactions.current.is_confirmed = true;
+        transactions.last_error = None;
+        transactions.query.reset(self.now);
+        transactions.coordinator.confirmed();
+    }
+
+    fn on_end_txn(&mut self, is_commit: bool, next: Option<Identity>, error: BrokerError, can_bump: bool) {
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        let (is_level_2, current) = (transactions.is_level_2(), &mut transactions.current);
+        current.is_commit_in_flight = false;
+        if !transactions.state().has_transaction() {
+            return; // it was given up
+        }
+        let current = &mut transactions.current;
+        let is_stale = matches!(error.code, ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::PRODUCER_FENCED);
+        // What was never added below level 2 cannot be aborted, and needs not.
+        let is_nothing =
+            !is_commit && !is_level_2 && !current.is_confirmed && error.code == ErrorCode::INVALID_TXN_STATE;
+        let verdict = match verdict::end_txn(error.code, is_commit, is_level_2) {
+            _ if is_nothing => Verdict::Done,
+            // The former attempt may have been executed, after which another producer has taken over.
+            Verdict::Abort if is_stale && current.is_maybe_committed => Verdict::Fenced,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Done => {
+                current.is_maybe_committed = false;
+                transactions.query.reset(self.now);
+                transactions.coordinator.confirmed();
+                transactions.last_error = None;
+                self.transaction_ended(next, can_bump);
+            }
+            Verdict::Abort => {
+                current.is_maybe_committed = false; // the coordinator says so
+                transactions.doom(error.into());
+                transactions.change(Transition::NotCommitted);
+            }
+            Verdict::Unknown => {
+                current.is_maybe_committed = true;
+                self.fail_transactions(Transition::Fail, error.into());
+            }
+            // After these, the coordinator may have the decision in its log nevertheless, or get it there later.
+            Verdict::Coordinator => {
+                current.is_maybe_committed |= is_commit;
+                self.on_refusal(verdict, error);
+            }
+            Verdict::Retry => {
+                current.is_maybe_committed |= is_commit && error.code == ErrorCode::REQUEST_TIMED_OUT;
+                self.on_refusal(verdict, error);
+            }
+            Verdict::Fenced | Verdict::Fatal => self.on_refusal(verdict, error),
+        }
+    }
+
+    /// Handles an error of the transaction coordinator.
+    fn on_refusal(&mut self, verdict: Verdict, error: BrokerError) {
+        match verdict {
+            Verdict::Retry | Verdict::Coordinator | Verdict::Done => {
+                let backoff = match error.code {
+                    ErrorCode::CONCURRENT_TRANSACTIONS => Backoff {
+                        first: CONCURRENT_BACKOFF.min(self.config.retry_backoff),
+                        most: self.config.retry_backoff_max,
+                    },
+                    _ => self.retry_backoff(),
+                };
+                if let Some(transactions) = self.transactions.as_deref_mut() {
+                    transactions.query.failed(self.now, backoff, &mut self.random);
+                    transactions.last_error = Some(error.into());
+                }
+                if verdict == Verdict::Coordinator {
+                    self.forget_coordinator(&CoordinatorKey::Transaction);
+                }
+            }
+            Verdict::Abort => self.doom(error.into()),
+            Verdict::Fenced => self.fail_transactions(Transition::Fence, error.into()),
+            Verdict::Fatal | Verdict::Unknown => self.fail_transactions(Transition::Fail, error.into()),
+        }
+    }
+
+    /// Handles a request that got no response, or none that can be decoded. It may have been executed, or may yet be.
+    pub(super) fn on_no_transaction_response(&mut self, request: &TransactionRequest) {
+        let backoff = self.retry_backoff();
+        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
+        match request {
+            TransactionRequest::InitProducerId { .. } => {}
+            TransactionRequest::AddPartitions(_) | TransactionRequest::AddOffsets(_) => transactions.unanswered(),
+            TransactionRequest::EndTxn { is_commit } => {
+                transactions.unanswered();
+                transactions.current.is_commit_in_flight = false;
+                transactions.current.is_maybe_committed |= *is_commit && transactions.state().has_transaction();
+            }
+            TransactionRequest::OffsetCommit(_) => {
+                transactions.unanswered();
+                return transactions.offsets.query.failed(*now, backoff, random);
+            }
+        }
+        transactions.query.failed(*now, backoff, random);
+    }
+}
+
+/// What matters of a response of the transaction coordinator.
+struct Decoded {
+    throttle: i32,
+    code: ErrorCode,
+    identity: Option<Identity>,
+}
