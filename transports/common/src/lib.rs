@@ -132,6 +132,8 @@ pub use local_runtime::{LocalProducerTask, LocalRuntime};
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;
+#[cfg(feature = "oauth")]
+pub use token::{ClientCredentials, ClientCredentialsError, ClientCredentialsRequest};
 pub use token::{TokenFileError, token_file};
 pub use transaction::Transaction;
 pub use transactional::{BuildTransactionalError, InitTransactions, TransactionalProducer};

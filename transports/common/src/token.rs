@@ -1,5 +1,8 @@
 //! The source of the tokens of SASL OAUTHBEARER.
 
+#[cfg(feature = "oauth")]
+mod client_credentials;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -10,6 +13,9 @@ use std::time::SystemTime;
 
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{OAuthToken, OAuthTokenError};
+
+#[cfg(feature = "oauth")]
+pub use self::client_credentials::{ClientCredentials, ClientCredentialsError, ClientCredentialsRequest};
 
 /// The result of asking for a token.
 pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<OAuthToken, TransportError>> + Send>>;
