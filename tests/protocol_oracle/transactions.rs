@@ -186,7 +186,11 @@ proptest! {
                     .with_port(node.1)
             };
             let tagged = response.clone().with_unknown_tagged_fields(unknown());
-            let back = if version >= 4 { coordinators_back } else { coordinator_back };
+            let back = match version {
+                0 => oldest_back,
+                1..=3 => coordinator_back,
+                _ => coordinators_back,
+            };
             check(version, &response, &tagged, FindCoordinatorResponse::decode, back);
         }
         for version in 0..=3 {
@@ -260,16 +264,19 @@ fn coordinators_back(decoded: FindCoordinatorResponse) -> oracle::FindCoordinato
         .with_coordinators(coordinators.collect())
 }
 
+/// v0 has no message, which the oracle reads as its default.
+fn oldest_back(decoded: FindCoordinatorResponse) -> oracle::FindCoordinatorResponse {
+    assert_eq!(decoded.coordinators[0].error_message, None);
+    coordinator_back(decoded).with_error_message(oracle::FindCoordinatorResponse::default().error_message)
+}
+
 fn coordinator_back(mut decoded: FindCoordinatorResponse) -> oracle::FindCoordinatorResponse {
     let found = decoded.coordinators.remove(0);
     assert!(found.key.is_empty() && decoded.coordinators.is_empty());
     oracle::FindCoordinatorResponse::default()
         .with_throttle_time_ms(decoded.throttle_time_ms)
         .with_error_code(found.error_code.0)
-        // v0 has no message, and the oracle reads that as an empty one.
-        .with_error_message(
-            found.error_message.map(str_bytes).or_else(|| oracle::FindCoordinatorResponse::default().error_message),
-        )
+        .with_error_message(found.error_message.map(str_bytes))
         .with_node_id(found.node_id.into())
         .with_host(str_bytes(found.host))
         .with_port(found.port)
