@@ -321,6 +321,9 @@ def test_a_forked_child_is_refused_and_harms_not_the_parent(cluster: Cluster) ->
     async def child(used: Producer, unused: Producer) -> str:
         with pytest.raises(RuntimeError, match=r"used before os.fork\(\).*create another one in the child"):
             await used.send("t", "x")
+        with pytest.raises(RuntimeError, match=r"used before os.fork\(\)"):
+            used.batch("x")
+        assert len(unused.batch("x")) == 1
         async with unused:
             await unused.send("t", "of the child", partition=1)
         return "done"

@@ -37,7 +37,8 @@ class Driver:
         self._all_closed: asyncio.Future[None] | None = None
         self._accepting: dict[int, asyncio.Future[None]] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._is_poll_scheduled = False
 
     def schedule_poll(self) -> None:
@@ -112,7 +113,8 @@ class Driver:
                 if connection is not None:
                     connection.write_overflow(action[2])
             elif kind == "connect":
-                self._connections[action[1]] = Connection(self, *action[1:])
+                connection = self._connections[action[1]] = Connection(self, action[1])
+                connection.connect(*action[2:])
             elif kind == "close":
                 connection = self._connections.pop(action[1], None)
                 if connection is not None:
@@ -145,10 +147,11 @@ class Driver:
             return
         at = self.loop.time() + seconds
         # One that is due earlier stays: polling early does no harm, and setting a timer each time takes longer.
-        if timer is None or timer.when() > at:
+        # The handle itself cannot be asked: that of uvloop has no `when()` if the callback is due already.
+        if timer is None or self._timer_at > at:
             if timer is not None:
                 timer.cancel()
-            self._timer = self.loop.call_at(at, self._on_timer)
+            self._timer, self._timer_at = self.loop.call_at(at, self._on_timer), at
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -203,8 +206,8 @@ class Connection(asyncio.BufferedProtocol):
     one buffer: an object for each read would be as large as the most that could be read.
     """
 
-    def __init__(self, driver: Driver, number: int, host: str, port: int, failures: int) -> None:
-        """Begin to connect."""
+    def __init__(self, driver: Driver, number: int) -> None:
+        """Create the protocol."""
         self._driver = driver
         self._number = number
         self._transport: asyncio.Transport | None = None
@@ -215,7 +218,11 @@ class Connection(asyncio.BufferedProtocol):
         self._is_written_by_machine = False
         self._unreported = 0
         self._buffer = memoryview(b"")
-        self._task = driver.loop.create_task(self._connect(host, port, failures))
+        self._task: asyncio.Task[None] | None = None
+
+    def connect(self, host: str, port: int, failures: int) -> None:
+        """Begin to connect. The driver knows the connection already: a task that is eager may end before this returns."""
+        self._task = self._driver.loop.create_task(self._connect(host, port, failures))
 
     async def _connect(self, host: str, port: int, failures: int) -> None:
         """Try the addresses of a name in order, each for its share of the time."""
@@ -306,6 +313,12 @@ class Connection(asyncio.BufferedProtocol):
         self._driver.machine.received(self._number, bytes(self._buffer[:nbytes]))
         self._driver.pump()
 
+    def eof_received(self) -> None:
+        """Report the end of the connection at once: a transport that has bytes to write would wait for a peer that reads no more."""
+        if not self._is_closed:
+            self._driver.ended(self._number, "by peer", None)
+            self.abort()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Report the end of the connection."""
         self._transport = None
@@ -327,8 +340,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def transmit(self, data: bytes, frames: int) -> None:
         """Write so many frames."""
-        if self._transport is None:
-            return
+        if self._transport is None or self._transport.is_closing():
+            return  # it would drop the bytes: the end of the connection is reported instead
         self._transport.write(data)
         if self._reports_writes:
             self._unreported += frames
@@ -337,7 +350,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def write_overflow(self, data: bytes) -> None:
         """Write the next bytes of a full socket. The machine writes nothing until they are written."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
             if not self._is_paused:
                 self._report_overflow()
@@ -355,7 +368,8 @@ class Connection(asyncio.BufferedProtocol):
         """Drop the connection, or the attempt."""
         self._is_closed = True
         if self._transport is None:
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
         elif self._reports_writes and self._driver.context is not None:
             self._driver.closing(self)
             self._transport.close()

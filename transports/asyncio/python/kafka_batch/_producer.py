@@ -78,8 +78,8 @@ class Producer:
             )
         self._context = ssl_context
 
-    def _driver(self) -> Driver:
-        """Return the driver, which the first call binds to the running event loop."""
+    def _check_process(self) -> None:
+        """Refuse to work in a child process: a lock that another thread held during the fork is never released there."""
         if getpid() != self._pid:
             if self._bound is not None:
                 raise RuntimeError(
@@ -87,6 +87,10 @@ class Producer:
                     "create another one in the child"
                 )
             self._machine, self._pid = self._make_machine(), getpid()  # with random numbers of its own
+
+    def _driver(self) -> Driver:
+        """Return the driver, which the first call binds to the running event loop."""
+        self._check_process()
         loop = asyncio.get_running_loop()
         if self._bound is None:
             self._bound = Driver(self._machine, loop, self._context)
@@ -107,6 +111,7 @@ class Producer:
 
         The messages are appended as by `KafkaBatch.extend`.
         """
+        self._check_process()
         batch = self._machine.batch()
         if messages:
             batch.extend(
