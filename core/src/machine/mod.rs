@@ -156,7 +156,7 @@ pub use self::event::{
 pub use self::io::{ConnectionId, Input, Output};
 pub use self::misuse::Misuse;
 #[cfg(feature = "std")]
-pub use self::non_blocking::NonBlocking;
+pub use self::non_blocking::{NonBlocking, NonBlockingConnections, PolledOutput};
 pub use self::oauth::{OAuthBearer, OAuthToken, OAuthTokenError};
 pub use self::transactions::{OffsetsId, TransactionState};
 pub use self::transitions::Machine;

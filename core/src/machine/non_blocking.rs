@@ -13,6 +13,8 @@ use crate::cause::Disconnect;
 use crate::time::Instant;
 use crate::transport_error::TransportError;
 
+pub use self::connections::{NonBlockingConnections, PolledOutput};
+
 /// A connection over a non-blocking stream, in a loop without futures. It is read and written in [steps](Self::step) of
 /// bounded work, and needs no more than that the stream's operations return [`WouldBlock`](ErrorKind::WouldBlock).
 ///
@@ -197,5 +199,6 @@ impl<S: fmt::Debug> fmt::Debug for NonBlocking<S> {
     }
 }
 
+mod connections;
 #[cfg(test)]
 mod tests;

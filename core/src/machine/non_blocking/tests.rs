@@ -211,3 +211,39 @@ fn a_connection_is_reported_once_the_stream_is_writable_and_connected() {
         machine.handle_input(Input::Closed(id, Disconnect::ByPeer, None), now);
     }
 }
+
+#[test]
+fn connections_carry_out_the_outputs_of_the_machine() {
+    let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
+    let mut machine = Machine::new(MachineConfig::new([("broker", 9092)]), clock, 1);
+    machine.lookup_topic("t", Instant::START);
+    let mut connections = NonBlockingConnections::<Script>::new();
+    let mut drain = |now: Instant, refuse: bool, connections: &mut NonBlockingConnections<Script>| {
+        let (mut events, mut asked) = (Vec::new(), Vec::new());
+        let deadline = loop {
+            let connect = |id, host: &str, port: u16| {
+                asked.push(alloc::format!("{host}:{port}"));
+                let writes = VecDeque::from([Ok(1_000)]);
+                let script = Script { writes, reads: VecDeque::from([Ok(Vec::new())]), ..Script::default() };
+                if refuse { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(NonBlocking::new(id, script)) }
+            };
+            match connections.poll_output(&mut machine, connect, now) {
+                PolledOutput::Done => {}
+                PolledOutput::Event(event) => events.push(event),
+                PolledOutput::Wait(deadline) => break deadline.expect("a lookup has a deadline"),
+            }
+        };
+        let at = connections.iter().map(|(id, _)| id.as_u64()).collect::<Vec<_>>();
+        connections.step(&mut machine, now);
+        (asked, events, at, deadline)
+    };
+    let (asked, events, open, deadline) = drain(Instant::START, true, &mut connections);
+    assert_eq!((&asked[..], open.len()), (&["broker:9092".to_string()][..], 0));
+    let [Event::ConnectionError(error)] = &events[..] else { panic!("{events:?}") };
+    assert!(error.to_string().starts_with("broker:9092: could not connect: connection refused"), "{error}");
+
+    // The first step reads the end of the stream, and removes the connection.
+    let (asked, events, open, _) = drain(deadline, false, &mut connections);
+    assert_eq!((asked.len(), events.len(), open.len(), connections.iter().count()), (1, 0, 1, 0));
+    assert!(!connections.is_ready());
+}

@@ -4,22 +4,18 @@
 //! cannot read until nothing is left, so [`NonBlocking`] remembers what mio reported until an operation would block. Each turn
 //! then works on whatever is ready (level-triggered): at most one read and one write for each connection.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant as Moment, SystemTime};
 
-use kafka_batch::error::TransportError;
 use kafka_batch::machine::{
-    Clock, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig, NonBlocking, Output,
+    Clock, ConnectionId, Event, Instant, Machine, MachineConfig, NonBlocking, NonBlockingConnections, PolledOutput,
 };
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 /// How many outputs of the machine one turn carries out at most.
 pub const MAX_OUTPUTS: usize = 64;
-/// How many bytes one turn reads from a connection at most.
-pub const MAX_READ: usize = 64 * 1024;
 
 /// Returns an address of a host. It is called in a turn, so it must not block: only the program knows how to do that, by a
 /// table or by addresses only. The machine tries again after an error, and after an address that cannot be connected to.
@@ -30,8 +26,7 @@ pub struct MioProducer {
     start: Moment,
     poll: Poll,
     ready: Events,
-    streams: BTreeMap<ConnectionId, NonBlocking<TcpStream>>,
-    buffer: Vec<u8>,
+    connections: NonBlockingConnections<TcpStream>,
     /// When the machine has to be polled again, if nothing happens before.
     deadline: Option<Instant>,
     resolve: Resolve,
@@ -40,9 +35,10 @@ pub struct MioProducer {
 impl MioProducer {
     pub fn new(config: MachineConfig, seed: u64, resolve: Resolve) -> io::Result<Self> {
         let clock = Clock { now: Instant::START, wall: SystemTime::now().into() };
-        let (machine, start, streams) = (Machine::new(config, clock, seed), Moment::now(), BTreeMap::new());
-        let (poll, ready, buffer) = (Poll::new()?, Events::with_capacity(64), vec![0; MAX_READ]);
-        Ok(Self { machine, start, poll, ready, streams, buffer, deadline: None, resolve })
+        let (machine, start, connections) =
+            (Machine::new(config, clock, seed), Moment::now(), NonBlockingConnections::new());
+        let (poll, ready) = (Poll::new()?, Events::with_capacity(64));
+        Ok(Self { machine, start, poll, ready, connections, deadline: None, resolve })
     }
 
     /// Returns the machine for commands, and the current time. The next turn does not wait.
@@ -55,37 +51,27 @@ impl MioProducer {
     /// Does what can be done without blocking, within the limits above, and appends the machine's events. If there is nothing
     /// to do, it waits until there is, at most this long.
     pub fn turn(&mut self, at_most: Duration, events: &mut Vec<Event>) -> io::Result<()> {
-        let is_ready = self.streams.values().any(NonBlocking::is_ready);
         let until = self.deadline.map_or(at_most, |deadline| deadline.since(self.now()).min(at_most));
-        match self.poll.poll(&mut self.ready, Some(if is_ready { Duration::ZERO } else { until })) {
+        match self.poll.poll(&mut self.ready, Some(if self.connections.is_ready() { Duration::ZERO } else { until })) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
         // Input before outputs: otherwise, after a long pause, the machine would time out what has already arrived.
         let now = self.now();
-        for event in &self.ready {
-            if let Some(stream) = self.streams.get_mut(&ConnectionId::from_u64(event.token().0 as u64)) {
-                let has_ended = event.is_read_closed() || event.is_error();
-                stream.set_ready(event.is_readable() || has_ended, event.is_writable() || has_ended);
-            }
+        let Self { machine, poll, ready, connections, resolve, .. } = self;
+        for event in &*ready {
+            let has_ended = event.is_read_closed() || event.is_error();
+            let (readable, writable) = (event.is_readable() || has_ended, event.is_writable() || has_ended);
+            connections.set_ready(ConnectionId::from_u64(event.token().0 as u64), readable, writable);
         }
-        let Self { machine, streams, buffer, .. } = self;
-        streams.retain(|_, stream| stream.step(machine, buffer, now));
+        connections.step(machine, now);
+        let mut connect = |id, host: &str, port| connect(poll.registry(), id, resolve(host, port)?);
         self.deadline = Some(now);
         for _ in 0..MAX_OUTPUTS {
-            match self.machine.poll_output(now) {
-                Output::Connect { connection, host, port } => {
-                    if let Err(error) = self.connect(connection, &host, port).map_err(TransportError::new) {
-                        let closed = Input::Closed(connection, Disconnect::NotConnected, Some(&error));
-                        self.machine.handle_input(closed, now);
-                    }
-                }
-                Output::Transmit { connection, bytes } => {
-                    self.streams.entry(connection).and_modify(|stream| stream.transmit(bytes));
-                }
-                Output::Close(connection) => drop(self.streams.remove(&connection)),
-                Output::Event(event) => events.push(event),
-                Output::Wait(deadline) => {
+            match connections.poll_output(machine, &mut connect, now) {
+                PolledOutput::Done => {}
+                PolledOutput::Event(event) => events.push(event),
+                PolledOutput::Wait(deadline) => {
                     self.deadline = deadline;
                     break;
                 }
@@ -94,17 +80,15 @@ impl MioProducer {
         Ok(())
     }
 
-    fn connect(&mut self, id: ConnectionId, host: &str, port: u16) -> io::Result<()> {
-        let mut stream = TcpStream::connect((self.resolve)(host, port)?)?;
-        let token = Token(id.as_u64() as usize);
-        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.streams.insert(id, NonBlocking::connecting(id, stream, is_connected));
-        Ok(())
-    }
-
     fn now(&self) -> Instant {
         Instant::from_start(self.start.elapsed())
     }
+}
+
+fn connect(registry: &Registry, id: ConnectionId, address: SocketAddr) -> io::Result<NonBlocking<TcpStream>> {
+    let mut stream = TcpStream::connect(address)?;
+    registry.register(&mut stream, Token(id.as_u64() as usize), Interest::READABLE | Interest::WRITABLE)?;
+    Ok(NonBlocking::connecting(id, stream, is_connected))
 }
 
 /// Returns whether a stream that has become writable is connected: the steps are those of mio's documentation.
