@@ -84,7 +84,7 @@ pub use kafka_batch_transport::{
     TransactionalProducer,
 };
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Sleep, sleep_until};
 
 pub use crate::stream::TokioStream;
@@ -108,7 +108,10 @@ impl Runtime for Tokio {
     }
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
-        let stream = TcpStream::connect(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As in Java's client: an idle connection whose peer is gone without a word ends.
+        socket.set_keepalive(true)?;
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(TokioStream(stream))
     }
@@ -146,5 +149,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = Tokio::connect(listener.local_addr().unwrap()).await.unwrap();
         assert!(stream.0.nodelay().unwrap(), "TCP_NODELAY");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_probed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = Tokio::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(socket2::SockRef::from(&stream.0).keepalive().unwrap(), "SO_KEEPALIVE");
     }
 }
