@@ -281,7 +281,7 @@ settings! {
         "`ssl` and `sasl_ssl` use TLS and need the feature `tls`; `sasl_plaintext` and `sasl_ssl` authenticate by SASL";
     sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
         "The SASL mechanism. PLAIN sends the password itself, so use it only with TLS. OAUTHBEARER needs a \
-         [provider of tokens](Self::token_provider)";
+         [provider of tokens](crate::ProducerBuilder::token_provider)";
     sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user name; with SCRAM, printable ASCII";
     sasl_password(impl Into<Secret>): Secret = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
     ssl_ca_location(impl Into<String>): String = OPTIONAL, "ssl.ca.location", Described("the system's"),
