@@ -35,7 +35,7 @@ fn over_smol() {
     let cluster = TestCluster::start();
     let builder = kafka_batch_async_std::SmolProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers());
     smol::block_on(async {
-        commit_and_abort(builder.transactional_id("shop-1").build_transactional().await.unwrap()).await
+        commit_and_abort(builder.transactional_id("shop-1").build_transactional().await.unwrap()).await;
     });
     check(&cluster);
 }
