@@ -92,6 +92,8 @@ pub(super) struct Current {
     pub(super) is_confirmed: bool,
     /// A request that changes the transaction was not answered.
     pub(super) is_unanswered: bool,
+    /// EndTxn was refused as if another producer had taken over, which is certain only if the next epoch is refused, too.
+    pub(super) is_fenced_perhaps: bool,
     /// A batch with sequence numbers has failed.
     pub(super) has_gap: bool,
     /// EndTxn to commit is in flight.
@@ -198,15 +200,18 @@ impl Transactions {
     /// Decides the level of the next transaction, and returns whether it needs another epoch than this one had.
     /// `can_bump`: the brokers can bump an epoch.
     pub(super) fn end(&mut self, can_bump: bool) -> NextEpoch {
-        let Current { level, doomed, is_known, is_unanswered, has_gap, .. } = &self.current;
+        let Current { level, doomed, is_known, is_unanswered, is_fenced_perhaps, has_gap, .. } = &self.current;
         let was_level_2 = *level >= LEVEL_2;
         let is_upgrade = self.feature.1 >= LEVEL_2 && !was_level_2 && *is_known;
         let is_required = *has_gap;
         let is_wanted = *is_unanswered || doomed.is_some() && *is_known || is_upgrade;
         self.next_level = self.feature.1;
         match (was_level_2, is_required, is_wanted) {
+            (true, ..) if *is_fenced_perhaps => NextEpoch::Bump,
             (true, ..) => NextEpoch::Same,
+            // What was not answered may be executed late, in the next transaction.
             (false, true, _) if !can_bump => NextEpoch::Impossible,
+            (false, ..) if *is_unanswered && !can_bump => NextEpoch::Impossible,
             (false, true, _) | (false, _, true) if can_bump => NextEpoch::Bump,
             _ => NextEpoch::Same,
         }
@@ -275,10 +280,11 @@ mod tests {
             let doomed: fn(&mut Current) = |current| (current.doomed, current.is_known) = (Some(cause()), true);
             assert_eq!(end(level, true, doomed), NextEpoch::Bump);
             assert_eq!(end(level, false, doomed), NextEpoch::Same);
-            assert_eq!(end(level, false, |current| current.is_unanswered = true), NextEpoch::Same);
+            assert_eq!(end(level, false, |current| current.is_unanswered = true), NextEpoch::Impossible);
             assert_eq!(end(level, false, |current| current.has_gap = true), NextEpoch::Impossible);
         }
         assert_eq!(end(2, true, |current| (current.has_gap, current.is_unanswered) = (true, true)), NextEpoch::Same);
+        assert_eq!(end(2, true, |current| current.is_fenced_perhaps = true), NextEpoch::Bump);
     }
 
     #[test]

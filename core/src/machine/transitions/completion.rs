@@ -53,6 +53,7 @@ impl Machine {
     }
 
     fn deliver(&mut self, entry: Entry, log_position: LogPosition) {
+        self.on_batch_delivered();
         let Entry { batch: id, place, origin, payload, .. } = entry;
         let LogPosition { offset, append_time, log_start_offset } = log_position;
         match origin {

@@ -94,6 +94,13 @@ impl Machine {
         self.dirty = true;
     }
 
+    /// Records that a batch is in the log: the coordinator knows of its transaction.
+    pub(super) fn on_batch_delivered(&mut self) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.current.is_confirmed = true;
+        }
+    }
+
     /// Records that a Produce request was not answered.
     pub(super) fn on_unanswered_produce(&mut self) {
         if let Some(transactions) = &mut self.transactions {
@@ -121,7 +128,7 @@ impl Machine {
         if obtained.is_err() {
             self.fail_transactions(Transition::Fail, TransactionCause::Incomplete(ApiKey::EndTxn));
         } else if next_epoch == NextEpoch::Impossible {
-            let what = "after a batch has failed, the epoch must be bumped (KIP-360, Kafka 2.5)";
+            let what = "after a batch has failed, or a request was not answered, the epoch must be bumped (KIP-360, Kafka 2.5)";
             self.fail_transactions(
                 Transition::Fail,
                 TransactionCause::Unsupported { api: ApiKey::InitProducerId, what },

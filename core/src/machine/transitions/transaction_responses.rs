@@ -249,8 +249,12 @@ impl Machine {
         // What was never added below level 2 cannot be aborted, and needs not.
         let is_nothing =
             !is_commit && !is_level_2 && !current.is_confirmed && error.code == ErrorCode::INVALID_TXN_STATE;
+        // While the markers of the last transaction are due, Kafka 4.4 refuses to abort one that it does not know of, as if the
+        // producer were fenced. InitProducerId with the same epoch aborts what there is, and is refused only if it is.
+        let is_fenced_perhaps = !is_commit && is_level_2 && !current.is_confirmed && is_stale;
+        current.is_fenced_perhaps |= is_fenced_perhaps;
         let verdict = match verdict::end_txn(error.code, is_commit, is_level_2) {
-            _ if is_nothing => Verdict::Done,
+            _ if is_nothing || is_fenced_perhaps => Verdict::Done,
             // The former attempt may have been executed, after which another producer has taken over.
             Verdict::Abort if is_stale && current.is_maybe_committed => Verdict::Fenced,
             verdict => verdict,
@@ -261,7 +265,7 @@ impl Machine {
                 transactions.query.reset(self.now);
                 transactions.coordinator.confirmed();
                 transactions.last_error = None;
-                self.transaction_ended(next, can_bump);
+                self.transaction_ended(next.filter(|_| !is_fenced_perhaps), can_bump);
             }
             Verdict::Abort => {
                 current.is_maybe_committed = false; // the coordinator says so
