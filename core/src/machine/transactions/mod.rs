@@ -15,7 +15,7 @@
 //!
 //! Below level 2, a request that was not answered may be executed later, when the next transaction is open under the same
 //! epoch: a late EndTxn would commit half of it, and a late batch would join it. So after any such request, and after each
-//! transaction that failed, the epoch is bumped before the next one. Brokers before 2.5 cannot bump it.
+//! transaction that failed, the epoch is bumped before the next one. Brokers before 2.5 cannot bump it: there the producer has to be built anew.
 
 pub(super) mod coordinator;
 pub(super) mod offsets;

@@ -171,16 +171,50 @@ fn with_level_2_a_fenced_producer_learns_it_from_the_answer_to_its_abort() {
 #[test]
 fn with_level_2_a_batch_with_a_stale_epoch_leaves_the_decision_to_end_txn() {
     for (end, is_fenced) in [(0, false), (ErrorCode::PRODUCER_FENCED.0, true)] {
-        let mut world = world(2);
-        world.begin();
+        let mut world = with_a_batch(2);
         world.responses.push_back(Some(ErrorCode::INVALID_PRODUCER_EPOCH.0));
-        world.send(&["a"], 0);
+        world.send(&["b"], 0);
         world.answer_with(END, [end]);
         world.commit();
         assert_eq!(matches!(world.committed(), Err(CommitError::Fenced(_))), is_fenced, "{:?}", world.committed());
         assert_eq!(world.ends(), [false]);
         assert_eq!(world.state(), if is_fenced { TransactionState::Fenced } else { TransactionState::Ready });
     }
+}
+
+/// While the markers of the last transaction are due, Kafka 4.4 refuses to abort one that it does not know of in this way, too.
+#[test]
+fn with_level_2_the_next_epoch_tells_whether_a_producer_is_fenced_that_has_added_nothing() {
+    for (init, is_fenced) in [(0, false), (ErrorCode::PRODUCER_FENCED.0, true)] {
+        let mut world = world(2);
+        world.begin();
+        world.responses.push_back(Some(ErrorCode::INVALID_PRODUCER_EPOCH.0));
+        world.send(&["a"], 0);
+        world.answer_with(END, [ErrorCode::PRODUCER_FENCED.0]);
+        world.answer_with(INIT, [init]);
+        world.commit();
+        world.wait_ms(1_000);
+        assert!(matches!(world.committed(), Err(CommitError::Aborted(_))), "{:?}", world.committed());
+        assert_eq!((world.ends(), *world.sent().last().unwrap()), (vec![false], INIT));
+        assert_eq!(world.state(), if is_fenced { TransactionState::Fenced } else { TransactionState::Ready });
+    }
+}
+
+#[test]
+fn where_epochs_cannot_be_bumped_a_producer_ends_with_a_request_that_was_not_answered() {
+    let mut world = uninitialized(0);
+    world.fake().init = 1;
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    world.events.clear();
+    world.begin();
+    world.send(&["a"], 0);
+    world.run();
+    world.answer_with(END, [None]);
+    world.commit();
+    world.wait_ms(60_000);
+    assert!(world.committed().is_ok());
+    assert_eq!(world.state(), TransactionState::Fatal, "a late EndTxn would commit half of the next transaction");
 }
 
 #[test]
