@@ -55,6 +55,7 @@ pub struct NonBlockingConnections<S> {
 
 /// What [`NonBlockingConnections::poll_output`] leaves to the caller.
 // Exhaustive on purpose: what else the machine asks for is carried out.
+#[allow(clippy::large_enum_variant)] // it is taken apart at once, as `Output` is
 #[derive(Debug)]
 pub enum PolledOutput {
     /// Nothing: an output was carried out.
