@@ -223,11 +223,11 @@ fn records_without_key(runtime: &Runtime, address: &str) -> Result<String, Strin
         Err(PublishError::Delivery(error)) => {
             let code =
                 error.reason.code().and_then(|code| code.name().map(str::to_owned)).ok_or_else(|| text(&error))?;
-            let positions: Vec<_> = error.record_errors.iter().map(|error| error.position).collect();
+            let positions: Vec<_> = error.record_errors.iter().map(|error| error.position.to_string()).collect();
             Ok(if positions.is_empty() {
                 format!("refused, no positions: {code}")
             } else {
-                format!("refused, positions {positions:?}")
+                format!("refused, positions {}", positions.join(", "))
             })
         }
         Err(error) => Err(error.into()),
