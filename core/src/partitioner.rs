@@ -30,14 +30,14 @@ fn murmur2(bytes: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     let mut hash = SEED ^ bytes.len() as u32;
-    let mut words = bytes.chunks_exact(4);
-    for word in &mut words {
-        let word = word.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)).wrapping_mul(M);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = u32::from_le_bytes(*word).wrapping_mul(M);
         hash = hash.wrapping_mul(M) ^ (word ^ word >> 24).wrapping_mul(M);
+        rest = after;
     }
-    let tail = words.remainder();
-    if !tail.is_empty() {
-        hash ^= tail.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    if !rest.is_empty() {
+        hash ^= rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
         hash = hash.wrapping_mul(M);
     }
     hash ^= hash >> 13;

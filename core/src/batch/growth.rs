@@ -17,6 +17,9 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 1 << 20;
 const FACTOR: usize = 4;
 
+/// A batch that outgrows its expected size grows by this part of it, then it doubles once, and then it grows as any other.
+const EXCEEDED_BY: usize = 4;
+
 /// A step to more than this part of the largest buffer goes to the largest one at once, unless the limit is large: another
 /// step would soon copy it.
 const LAST_STEP: usize = 5;
@@ -37,9 +40,16 @@ impl KafkaBatch {
 
     /// Returns the number of bytes to ask for, at least `needed`.
     fn next_capacity(&self, size: usize, needed: usize) -> usize {
-        let overhead = self.buffer_reserve() + SLACK;
-        let largest = overhead.saturating_add(self.max_len());
-        let capacity = match (self.buffer.capacity(), self.options.capacity) {
+        let overhead = self.overhead();
+        let largest = self.largest_capacity();
+        let current = self.buffer.capacity();
+        let expected = overhead.saturating_add(self.expected_len);
+        if self.expected_len > 0 && current > 0 && current <= expected.saturating_mul(2) {
+            // It is a little larger than expected. Memory for the limit would be freed again when the batch is sealed.
+            let more = if current <= expected { current / EXCEEDED_BY } else { current };
+            return (current.saturating_add(more)).max(expected).min(largest).max(needed);
+        }
+        let capacity = match (current, self.options.capacity) {
             (0, Some(records)) => return needed.max(overhead + records),
             (0, None) => match self.expected_len {
                 0 => (overhead.saturating_add(size.saturating_mul(FIRST_RECORDS))).clamp(SMALLEST, SMALL),
@@ -51,6 +61,26 @@ impl KafkaBatch {
         let is_last = largest <= 2 * LARGE && capacity > largest / LAST_STEP;
         let capacity = if is_last { largest } else { capacity.min(largest) };
         capacity.max(needed)
+    }
+
+    /// Returns the number of bytes that a buffer needs besides the records.
+    pub(super) const fn overhead(&self) -> usize {
+        self.buffer_reserve() + SLACK
+    }
+
+    /// Returns the memory for a batch of this size in bytes, but no more than its limits allow.
+    pub(crate) fn capacity_for(&self, size: usize) -> usize {
+        size.saturating_add(SLACK).min(self.largest_capacity())
+    }
+
+    /// Returns the number of bytes of records for which this much memory suffices.
+    pub(crate) const fn len_within(&self, capacity: usize) -> usize {
+        capacity.saturating_sub(self.overhead())
+    }
+
+    /// Returns the most memory that a batch needs, unless its first record exceeds the limit.
+    pub(crate) fn largest_capacity(&self) -> usize {
+        self.overhead().saturating_add(self.max_len())
     }
 
     /// Returns the number of bytes of records that no limit in bytes lets the batch exceed, unless by its first record.
@@ -151,6 +181,22 @@ mod tests {
         assert!(reused.is_empty() && reused.payload().is_empty());
         reused.extend([Record::new("short")]).unwrap();
         assert_eq!(reused.buffer.capacity(), 4_000);
+    }
+
+    #[test]
+    fn a_batch_that_outgrows_its_expected_size_grows_by_a_quarter_and_then_doubles_once() {
+        let template = BatchOptions::default().batch_size(1 << 20).build(0).unwrap();
+        let mut batch = template.next_batch_with(0.into(), 40_000 - HEADER - SLACK, Vec::new());
+        let mut capacities = Vec::new();
+        while batch.append(Record::new(&[7; 100])).unwrap().appended().is_some() {
+            if capacities.last() != Some(&batch.buffer.capacity()) {
+                capacities.push(batch.buffer.capacity());
+            }
+        }
+        assert_eq!(capacities, [40_000, 50_000, 100_000, (1 << 20) + SLACK]);
+        let mut batch = template.next_batch_with(0.into(), 40_000 - HEADER - SLACK, Vec::with_capacity(20_000));
+        batch.extend((0..300).map(|_| Record::new([7; 100]))).unwrap();
+        assert_eq!(batch.buffer.capacity(), 40_000, "a smaller buffer grows to the expected size");
     }
 
     #[test]

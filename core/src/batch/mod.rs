@@ -47,6 +47,7 @@ pub(crate) mod outcome;
 pub(crate) mod seal;
 mod split;
 mod timestamp_range;
+mod usual;
 
 pub use buffer_pool::BufferPool;
 pub use bulk::{AsValue, BulkWriter, ContiguousIter, ContiguousValues, OffsetsError};

@@ -236,10 +236,13 @@ impl KafkaBatch {
     }
 
     pub(super) fn sealed_as(self, compressed: Option<Vec<u8>>, codec: Codec) -> SealedBatch {
-        let Self { options, magic, now, buffer, stats, .. } = self;
+        let Self { options, magic, now, buffer, stats, expected_len, .. } = self;
         let mut wire = compressed.unwrap_or(buffer);
-        // A sealed batch may wait for long, and `buffer.memory` counts only its size, so unused capacity is freed.
-        if wire.capacity() - wire.len() > wire.len() / 4 {
+        // A sealed batch may wait for long, and `buffer.memory` counts only its size, so unused capacity is freed: more than a
+        // quarter, or more than half if it is in a row of batches. There the next one would get it again, and that takes longer
+        // than to fill it.
+        let kept = wire.len() / if expected_len > 0 { 2 } else { 4 };
+        if wire.capacity() - wire.len() > kept {
             wire.shrink_to_fit();
         }
         SealedBatch { wire, contents: Contents { options, now, magic, codec, stats } }

@@ -78,6 +78,7 @@ pub use self::produce::{
     Acks, BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse,
     ProduceRequest, ProduceResponse, TopicNameOrId, TopicProduceData, TopicProduceResponse,
 };
+pub(crate) use self::produce::{ProduceEncoder, ProduceSettings, TopicRef, read_produce_response};
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 pub use self::txn_offset_commit::{

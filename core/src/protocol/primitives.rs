@@ -88,18 +88,26 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn string(&mut self) -> Result<String, ProtocolError> {
+        self.str().map(String::from)
+    }
+
+    /// Reads a string, without a copy.
+    pub(super) fn str(&mut self) -> Result<&'a str, ProtocolError> {
         let at = self.at;
-        self.nullable_string()?.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))
+        self.nullable_str()?.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))
     }
 
     pub(super) fn nullable_string(&mut self) -> Result<Option<String>, ProtocolError> {
+        Ok(self.nullable_str()?.map(String::from))
+    }
+
+    fn nullable_str(&mut self) -> Result<Option<&'a str>, ProtocolError> {
         let Some(length) = self.length(Prefix::Short)? else {
             return Ok(None);
         };
         let at = self.at;
         let text = core::str::from_utf8(self.take(length)?);
-        let text = text.map_err(|_| self.wrong(at, ProtocolErrorKind::NotUtf8))?;
-        Ok(Some(text.into()))
+        text.map(Some).map_err(|_| self.wrong(at, ProtocolErrorKind::NotUtf8))
     }
 
     pub(super) fn bytes(&mut self) -> Result<Bytes, ProtocolError> {
@@ -116,6 +124,16 @@ impl<'a> Reader<'a> {
         smallest: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, ProtocolError>,
     ) -> Result<Vec<T>, ProtocolError> {
+        let count = self.array_length(smallest)?;
+        let mut elements = Vec::with_capacity(count);
+        for _ in 0..count {
+            elements.push(element(self)?);
+        }
+        Ok(elements)
+    }
+
+    /// Reads the number of elements of an array, and checks it as [`array`](Self::array) does.
+    pub(super) fn array_length(&mut self, smallest: usize) -> Result<usize, ProtocolError> {
         let at = self.at;
         let count = self.length(Prefix::Long)?;
         let count = count.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))?;
@@ -123,11 +141,7 @@ impl<'a> Reader<'a> {
         if count > available / smallest {
             return Err(self.wrong(at, ProtocolErrorKind::TooManyElements { count, available }));
         }
-        let mut elements = Vec::with_capacity(count);
-        for _ in 0..count {
-            elements.push(element(self)?);
-        }
-        Ok(elements)
+        Ok(count)
     }
 
     /// Reads the tagged fields at the end of a structure in flexible versions; does nothing in other versions.
@@ -226,11 +240,23 @@ impl Writer {
     /// Creates a writer and writes the request header: v1, or v2 with tagged fields if this version is flexible.
     /// (Only ControlledShutdown v0, which clients do not send, has header v0.)
     pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, RequestEncodeError> {
+        Self::request_with(api, version, header, 64, 0)
+    }
+
+    /// As [`request`](Self::request), for a request of about this many bytes besides this many record sets.
+    pub(super) fn request_with(
+        api: ApiKey,
+        version: i16,
+        header: RequestHeader<'_>,
+        envelope: usize,
+        record_sets: usize,
+    ) -> Result<Self, RequestEncodeError> {
         let supported = api.versions();
         if !supported.contains(version) {
             return Err(RequestEncodeError::UnsupportedVersion { api, version, supported });
         }
-        let mut writer = Self { api, version, envelope: BytesMut::with_capacity(64), record_sets: Vec::new() };
+        let (envelope, record_sets) = (BytesMut::with_capacity(envelope), Vec::with_capacity(record_sets));
+        let mut writer = Self { api, version, envelope, record_sets };
         writer.i32(0); // placeholder for the frame's length
         writer.i16(api.code());
         writer.i16(version);
@@ -272,6 +298,10 @@ impl Writer {
     /// Returns the error for a value that this version has no field for.
     pub(super) fn unrepresentable(&self, value: &'static str) -> RequestEncodeError {
         RequestEncodeError::Unrepresentable { api: self.api, version: self.version, value }
+    }
+
+    pub(super) fn version(&self) -> i16 {
+        self.version
     }
 
     pub(super) fn bool(&mut self, value: bool) {
@@ -334,8 +364,13 @@ impl Writer {
         elements: &[T],
         mut element: impl FnMut(&mut Self, &T) -> Result<(), RequestEncodeError>,
     ) -> Result<(), RequestEncodeError> {
-        self.length(Prefix::Long, elements.len())?;
+        self.array_length(elements.len())?;
         elements.iter().try_for_each(|each| element(self, each))
+    }
+
+    /// Writes the number of elements of an array, which are to be written next.
+    pub(super) fn array_length(&mut self, count: usize) -> Result<(), RequestEncodeError> {
+        self.length(Prefix::Long, count)
     }
 
     pub(super) fn null_array(&mut self) {

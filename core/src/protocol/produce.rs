@@ -85,37 +85,94 @@ impl ProduceRequest<'_> {
     /// # Errors
     /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
-        let mut w = Writer::request(ApiKey::Produce, version, header)?;
+        let Self { transactional_id, acks, timeout_ms, ref topic_data } = *self;
+        let settings = ProduceSettings { transactional_id, acks, timeout_ms };
+        let record_sets = topic_data.iter().map(|topic| topic.partition_data.len()).sum();
+        let mut encoder = ProduceEncoder::begin(version, header, &settings, topic_data.len(), record_sets)?;
+        for topic in topic_data {
+            encoder.begin_topic(topic.name, topic.topic_id, topic.partition_data.len())?;
+            for partition in &topic.partition_data {
+                encoder.partition(partition.index, &partition.records)?;
+            }
+            encoder.end_topic();
+        }
+        encoder.finish()
+    }
+}
+
+/// What a [`ProduceRequest`] has besides the record sets.
+pub(crate) struct ProduceSettings<'a> {
+    pub(crate) transactional_id: Option<&'a str>,
+    pub(crate) acks: Acks,
+    pub(crate) timeout_ms: i32,
+}
+
+/// Encodes a [`ProduceRequest`] part by part, without a list of them.
+pub(crate) struct ProduceEncoder(Writer);
+
+impl ProduceEncoder {
+    /// Begins a request with this many topics, and this many record sets in all of them.
+    pub(crate) fn begin(
+        version: i16,
+        header: RequestHeader<'_>,
+        settings: &ProduceSettings<'_>,
+        topics: usize,
+        record_sets: usize,
+    ) -> Result<Self, RequestEncodeError> {
+        let texts = header.client_id.map_or(0, str::len) + settings.transactional_id.map_or(0, str::len);
+        let envelope = 64 + texts + 48 * topics + 12 * record_sets;
+        let mut w = Writer::request_with(ApiKey::Produce, version, header, envelope, record_sets)?;
         if version >= 3 {
-            w.nullable_string(self.transactional_id)?;
-        } else if self.transactional_id.is_some() {
+            w.nullable_string(settings.transactional_id)?;
+        } else if settings.transactional_id.is_some() {
             return Err(w.unrepresentable("a transactional id (KIP-98)"));
         }
-        w.i16(match self.acks {
+        w.i16(match settings.acks {
             Acks::None => 0,
             Acks::Leader => 1,
             Acks::All => -1,
         });
-        w.i32(self.timeout_ms);
-        w.array(&self.topic_data, |w, topic| {
-            if version < 13 {
-                w.string(topic.name)?;
-            } else if topic.topic_id.is_zero() {
-                return Err(w.unrepresentable("a topic without an id (KIP-516)"));
-            } else {
-                w.uuid(topic.topic_id);
-            }
-            w.array(&topic.partition_data, |w, partition| {
-                w.i32(partition.index);
-                w.records(&partition.records)?;
-                w.no_tagged_fields();
-                Ok(())
-            })?;
-            w.no_tagged_fields();
-            Ok(())
-        })?;
+        w.i32(settings.timeout_ms);
+        w.array_length(topics)?;
+        Ok(Self(w))
+    }
+
+    /// Begins the next topic, with this many record sets.
+    pub(crate) fn begin_topic(
+        &mut self,
+        name: &str,
+        topic_id: Uuid,
+        record_sets: usize,
+    ) -> Result<(), RequestEncodeError> {
+        let Self(w) = self;
+        if w.version() < 13 {
+            w.string(name)?;
+        } else if topic_id.is_zero() {
+            return Err(w.unrepresentable("a topic without an id (KIP-516)"));
+        } else {
+            w.uuid(topic_id);
+        }
+        w.array_length(record_sets)
+    }
+
+    /// Adds the record set of the topic's next partition.
+    pub(crate) fn partition(&mut self, index: i32, records: &Bytes) -> Result<(), RequestEncodeError> {
+        let Self(w) = self;
+        w.i32(index);
+        w.records(records)?;
         w.no_tagged_fields();
-        w.finish()
+        Ok(())
+    }
+
+    /// Ends the topic, which has all its record sets.
+    pub(crate) fn end_topic(&mut self) {
+        self.0.no_tagged_fields();
+    }
+
+    /// Ends the request, which has all its topics. Returns the segments of its frame.
+    pub(crate) fn finish(mut self) -> Result<Vec<Bytes>, RequestEncodeError> {
+        self.0.no_tagged_fields();
+        self.0.finish()
     }
 }
 
@@ -216,30 +273,80 @@ impl ProduceResponse {
     /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::Produce, version, frame)?;
-        let responses = r.array(3, topic_response)?;
-        let throttle_time_ms = if version >= 1 { r.i32()? } else { 0 };
-        let mut node_endpoints = Vec::new();
-        r.tagged_fields(|tag, field| {
-            if version >= 10 && tag == 0 {
-                node_endpoints = field.array(11, node_endpoint)?;
-                field.end()?;
-            }
-            Ok(())
-        })?;
-        r.end_of_response()?;
+        let responses = r.array(SMALLEST_TOPIC, topic_response)?;
+        let ProduceResponseEnd { throttle_time_ms, node_endpoints } = end_of_response(&mut r)?;
         Ok(Self { responses, throttle_time_ms, node_endpoints })
     }
 }
 
-/// At least 3 bytes: in v9 an empty name, no partitions and no tagged fields.
+/// What follows the results in a [`ProduceResponse`].
+pub(crate) struct ProduceResponseEnd {
+    pub(crate) throttle_time_ms: i32,
+    pub(crate) node_endpoints: Vec<NodeEndpoint>,
+}
+
+/// As [`TopicNameOrId`], borrowed from the frame.
+#[derive(Clone, Copy)]
+pub(crate) enum TopicRef<'a> {
+    Name(&'a str),
+    Id(Uuid),
+}
+
+/// Decodes the frame of a response as [`ProduceResponse::decode`] does, but passes each result on as it is read, with its
+/// topic, instead of making lists of them.
+///
+/// If it returns an error, `each` was called with the results before the malformed place.
+pub(crate) fn read_produce_response<'a>(
+    frame: &'a [u8],
+    version: i16,
+    mut each: impl FnMut(TopicRef<'a>, PartitionProduceResponse),
+) -> Result<ProduceResponseEnd, ProtocolError> {
+    let mut r = Reader::response(ApiKey::Produce, version, frame)?;
+    for _ in 0..r.array_length(SMALLEST_TOPIC)? {
+        let topic = topic(&mut r)?;
+        for _ in 0..r.array_length(SMALLEST_PARTITION)? {
+            each(topic, partition_response(&mut r)?);
+        }
+        r.skip_tagged_fields()?;
+    }
+    end_of_response(&mut r)
+}
+
+/// In v9 an empty name, no partitions and no tagged fields.
+const SMALLEST_TOPIC: usize = 3;
+
+/// In v0 an index, an error code and an offset.
+const SMALLEST_PARTITION: usize = 14;
+
+fn topic<'a>(r: &mut Reader<'a>) -> Result<TopicRef<'a>, ProtocolError> {
+    Ok(if r.version() >= 13 { TopicRef::Id(r.uuid()?) } else { TopicRef::Name(r.str()?) })
+}
+
 fn topic_response(r: &mut Reader<'_>) -> Result<TopicProduceResponse, ProtocolError> {
-    let topic = if r.version() >= 13 { TopicNameOrId::Id(r.uuid()?) } else { TopicNameOrId::Name(r.string()?) };
-    let partition_responses = r.array(14, partition_response)?;
+    let topic = match topic(r)? {
+        TopicRef::Name(name) => TopicNameOrId::Name(name.into()),
+        TopicRef::Id(id) => TopicNameOrId::Id(id),
+    };
+    let partition_responses = r.array(SMALLEST_PARTITION, partition_response)?;
     r.skip_tagged_fields()?;
     Ok(TopicProduceResponse { topic, partition_responses })
 }
 
-/// At least 14 bytes: in v0 an index, an error code and an offset.
+fn end_of_response(r: &mut Reader<'_>) -> Result<ProduceResponseEnd, ProtocolError> {
+    let throttle_time_ms = if r.version() >= 1 { r.i32()? } else { 0 };
+    let has_endpoints = r.version() >= 10;
+    let mut node_endpoints = Vec::new();
+    r.tagged_fields(|tag, field| {
+        if has_endpoints && tag == 0 {
+            node_endpoints = field.array(11, node_endpoint)?;
+            field.end()?;
+        }
+        Ok(())
+    })?;
+    r.end_of_response()?;
+    Ok(ProduceResponseEnd { throttle_time_ms, node_endpoints })
+}
+
 fn partition_response(r: &mut Reader<'_>) -> Result<PartitionProduceResponse, ProtocolError> {
     let version = r.version();
     let mut response = PartitionProduceResponse {

@@ -19,7 +19,7 @@ use super::sender::{BatchSender, Outcome, SENT_PER_POLL};
 use crate::batch::{AppendError, RecordComposer};
 use crate::outgoing::{Defaults, Message};
 use crate::send_error::SendErrorReason;
-use crate::stream::{PartitionBatch, PartitionPlacement, PartitionedAppendError, PartitionedBatches, PollFn};
+use crate::stream::{PartitionBatch, PartitionedAppendError, PartitionedBatches, PollFn};
 use crate::time::Timestamp;
 use crate::transport::Transport;
 
@@ -349,16 +349,18 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
         SourcePoll::Some
     }
 
+    #[inline]
     fn append(&mut self, message: S::Item, now: Timestamp) {
         let partitions = self.batches.partitions();
-        let partition = self.partitioner.as_mut().and_then(|partition_of| partition_of(&message, partitions));
+        let partition = self.partitioner.as_mut().and_then(|choose| choose(&message, partitions));
         let composed = self.composer.compose(&message).map_err(|error| AppendError::from(error).into());
-        match composed.and_then(|record| self.batches.append(record, partition, now)) {
-            Ok(PartitionPlacement { partition, full, .. }) => {
-                if let Some(full) = full {
-                    self.push(full);
-                }
-                let place = partition as usize;
+        let placed = composed.and_then(|record| match self.batches.append_usual(&record, partition, now) {
+            Some(partition) => Ok((partition, None)),
+            None => self.batches.append(record, partition, now).map(|placed| (placed.partition as usize, placed.full)),
+        });
+        match placed {
+            Ok((place, full)) => {
+                full.into_iter().for_each(|full| self.push(full));
                 if self.messages.len() <= place {
                     self.messages.resize_with(place + 1, Vec::new);
                 }

@@ -18,6 +18,7 @@ mod linger;
 mod open_batches;
 mod partitioned_batches;
 mod rolling_batch;
+mod spare_buffers;
 
 pub use batch_stream::{BatchStream, PollFn, RejectedMessage, RolledBatch};
 pub use partitioned_batches::{PartitionBatch, PartitionPlacement, PartitionedAppendError, PartitionedBatches};

@@ -1,8 +1,9 @@
 //! The open batches of [`PartitionedBatches`](super::PartitionedBatches), by partition and by age.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::mem;
 
+use super::spare_buffers::SpareBuffers;
 use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch};
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -15,9 +16,9 @@ use crate::time::Timestamp;
 pub(super) struct OpenBatches {
     /// By partition. It grows to the largest partition used.
     partitions: Vec<Partition>,
-    /// In blocks of [`BLOCK`], so that adding one moves none, and asks for hardly more memory than they need.
-    blocks: Vec<Vec<Option<Node>>>,
-    free: Vec<u32>,
+    /// The empty places of earlier batches.
+    #[expect(clippy::vec_box, reason = "a box moves to the partition, with its memory")]
+    free: Vec<Box<Place>>,
     oldest: Option<u32>,
     newest: Option<u32>,
     count: usize,
@@ -25,37 +26,29 @@ pub(super) struct OpenBatches {
     bytes: usize,
     /// The largest value of `bytes` before a batch was removed.
     peak: usize,
-    /// The memory of earlier batches, for new ones.
-    buffers: Vec<Vec<u8>>,
-    /// The capacity of all `buffers` together, at most `peak`.
-    buffers_capacity: usize,
+    /// The memory of earlier batches, for new ones: at most `peak` bytes.
+    spare: SpareBuffers,
     /// How many nodes were accessed so far, for tests of the cost.
     #[cfg(test)]
     pub(super) accesses: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Partition {
-    /// The place of its open batch in `blocks`, or [`NO_PLACE`].
-    place: u32,
+    /// The place of its open batch. Boxed, so that a partition without one has little memory.
+    open: Option<Box<Place>>,
     /// The size of its last batch, in bytes.
     last_size: u32,
 }
 
-/// The nodes of a block.
-const BLOCK: usize = 16;
-
-/// There are fewer partitions than 2³¹.
-const NO_PLACE: u32 = u32::MAX;
-
-/// The largest buffer that a batch may take for an expected size of 0, and the space for its header.
-const SMALL_BUFFER: usize = 1_024;
+/// `None` only in [`OpenBatches::free`].
+type Place = Option<Node>;
 
 #[derive(Clone, Debug)]
 struct Node {
     batch: KafkaBatch,
-    partition: usize,
     opened: Timestamp,
+    /// The partitions of the batches before and after it.
     older: Option<u32>,
     newer: Option<u32>,
 }
@@ -71,9 +64,9 @@ impl OpenBatches {
 
     /// Returns the partition of the oldest batch, and when that was opened.
     pub(super) fn oldest(&self) -> Option<(usize, Timestamp)> {
-        let place = self.oldest? as usize;
-        let node = self.blocks.get(place / BLOCK)?.get(place % BLOCK)?.as_ref()?;
-        Some((node.partition, node.opened))
+        let partition = self.oldest? as usize;
+        let node = self.partitions.get(partition)?.open.as_deref()?.as_ref()?;
+        Some((partition, node.opened))
     }
 
     /// Appends a record to the partition's open batch. Returns `None` if it has none.
@@ -83,8 +76,7 @@ impl OpenBatches {
         record: &Record<'_>,
         now: Timestamp,
     ) -> Option<Result<Append, AppendError>> {
-        let Partition { place, .. } = *self.partitions.get(partition)?;
-        let batch = &mut self.node(Some(place))?.batch;
+        let batch = &mut self.node(Some(partition as u32))?.batch;
         batch.set_now(now);
         let appended = batch.append(*record);
         if let Ok(Append::Appended(AppendedRecord { size, .. })) = appended {
@@ -93,56 +85,59 @@ impl OpenBatches {
         Some(appended)
     }
 
+    /// As [`append`](Self::append), for what most appends are: the partition has an open batch, and [`KafkaBatch::append_usual`]
+    /// takes the record. Returns `false` if nothing was done.
+    #[inline(always)]
+    pub(super) fn append_usual(&mut self, partition: usize, record: &Record<'_>, now: Timestamp) -> bool {
+        #[cfg(test)]
+        {
+            self.accesses += 1;
+        }
+        let open = self.partitions.get_mut(partition).and_then(|partition| partition.open.as_deref_mut()?.as_mut());
+        let appended = open.and_then(|node| node.batch.append_usual(record, now));
+        self.bytes += appended.unwrap_or_default();
+        appended.is_some()
+    }
+
     /// Creates an empty batch for a partition, with the settings of `template`, and memory for as many bytes as the one before.
     pub(super) fn new_batch(&mut self, partition: usize, template: &KafkaBatch, now: Timestamp) -> KafkaBatch {
         let last_size = self.partitions.get(partition).map_or(0, |partition| partition.last_size as usize);
+        if last_size == 0 {
+            return template.next_batch_with(now, 0, Vec::new());
+        }
         // A little more, so that a batch of about the same size fits.
-        let expected = last_size + last_size / 8;
-        // In a much larger buffer a small batch would take memory that counts nowhere.
-        let is_fitting = |buffer: &Vec<u8>| buffer.capacity() <= 2 * expected + SMALL_BUFFER;
-        let has_fitting = self.buffers.last().is_some_and(is_fitting);
-        let buffer = if has_fitting { self.buffers.pop().unwrap_or_default() } else { Vec::new() };
-        self.buffers_capacity -= buffer.capacity();
-        template.next_batch_with(now, expected, buffer)
+        let (expected, largest) = (template.capacity_for(last_size + last_size / 16), template.largest_capacity());
+        let (buffer, capacity) = self.spare.take(expected, largest);
+        template.next_batch_with(now, template.len_within(capacity), buffer)
     }
 
     /// Keeps the memory of an earlier batch for new ones.
     pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && self.buffers_capacity + buffer.capacity() <= self.peak {
-            self.buffers_capacity += buffer.capacity();
-            self.buffers.push(buffer);
-        }
+        self.spare.put(buffer, self.peak);
     }
 
     /// Adds a batch as the newest. The partition must have none.
     pub(super) fn insert(&mut self, partition: usize, batch: KafkaBatch, opened: Timestamp) {
         if self.partitions.len() <= partition {
-            self.partitions.resize(partition + 1, Partition { place: NO_PLACE, last_size: 0 });
+            self.partitions.resize_with(partition + 1, Partition::default);
         }
-        debug_assert!(self.partitions[partition].place == NO_PLACE, "partition {partition} has an open batch");
+        let (newest, older) = (Some(partition as u32), self.newest); // there are fewer partitions than 2³¹
         self.bytes += batch.size();
         self.count += 1;
-        let older = self.newest;
-        let node = Some(Node { batch, partition, opened, older, newer: None });
+        let node = Some(Node { batch, opened, older, newer: None });
         let place = match self.free.pop() {
-            Some(place) => {
-                self.blocks[place as usize / BLOCK][place as usize % BLOCK] = node;
+            Some(mut place) => {
+                *place = node;
                 place
             }
-            None => {
-                if self.blocks.last().is_none_or(|last| last.len() == BLOCK) {
-                    self.blocks.push(Vec::with_capacity(BLOCK));
-                }
-                let block = self.blocks.len() - 1;
-                self.blocks[block].push(node);
-                (block * BLOCK + self.blocks[block].len() - 1) as u32
-            }
+            None => Box::new(node),
         };
-        self.partitions[partition].place = place;
-        self.newest = Some(place);
+        let before = self.partitions[partition].open.replace(place);
+        debug_assert!(before.is_none(), "partition {partition} has an open batch");
+        self.newest = newest;
         match self.node(older) {
-            Some(older) => older.newer = Some(place),
-            None => self.oldest = Some(place),
+            Some(older) => older.newer = newest,
+            None => self.oldest = newest,
         }
     }
 
@@ -152,10 +147,12 @@ impl OpenBatches {
         {
             self.accesses += 1;
         }
-        let place = mem::replace(&mut self.partitions.get_mut(partition)?.place, NO_PLACE);
-        let Node { batch, older, newer, .. } = self.place_mut(place)?.take()?;
-        self.partitions[partition].last_size = u32::try_from(batch.size()).unwrap_or(u32::MAX);
+        let partition = self.partitions.get_mut(partition)?;
+        let mut place = partition.open.take()?;
+        let Node { batch, older, newer, .. } = place.take()?;
         self.free.push(place);
+        let size = batch.size();
+        partition.last_size = u32::try_from(size).unwrap_or(u32::MAX);
         self.peak = self.peak.max(self.bytes);
         match self.node(older) {
             Some(older) => older.newer = newer,
@@ -165,22 +162,17 @@ impl OpenBatches {
             Some(newer) => newer.older = older,
             None => self.newest = older,
         }
-        self.bytes -= batch.size();
+        self.bytes -= size;
         self.count -= 1;
         Some(batch)
     }
 
-    fn node(&mut self, place: Option<u32>) -> Option<&mut Node> {
-        let place = place?;
+    fn node(&mut self, partition: Option<u32>) -> Option<&mut Node> {
+        let partition = partition?;
         #[cfg(test)]
         {
             self.accesses += 1;
         }
-        self.place_mut(place)?.as_mut()
-    }
-
-    fn place_mut(&mut self, place: u32) -> Option<&mut Option<Node>> {
-        let place = place as usize; // `NO_PLACE` is in no block
-        self.blocks.get_mut(place / BLOCK)?.get_mut(place % BLOCK)
+        self.partitions.get_mut(partition as usize)?.open.as_deref_mut()?.as_mut()
     }
 }

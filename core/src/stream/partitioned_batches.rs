@@ -110,7 +110,7 @@ pub enum PartitionedAppendError {
 impl PartitionedBatches {
     /// Creates a set of open batches, at first none, for a topic with this number of partitions.
     ///
-    /// The batches have the settings of `settings`, whose records are ignored. Up to 8 bytes of memory are used for each partition
+    /// The batches have the settings of `settings`, whose records are ignored. Up to 16 bytes of memory are used for each partition
     /// without an open batch.
     #[must_use]
     pub fn new(settings: &KafkaBatch, partitions: NonZeroU32) -> Self {
@@ -172,6 +172,24 @@ impl PartitionedBatches {
             (None, Some(key)) => self.append_to(partition_for_key(key, self.partitions), &record, now),
             (None, None) => self.append_sticky(&record, now),
         }
+    }
+
+    /// Appends a record as [`append`](Self::append) does, if it has a partition or a key, and nothing unusual has to be done: see
+    /// [`KafkaBatch::append_usual`]. Returns its partition, or `None` if nothing was done.
+    #[inline(always)]
+    pub(crate) fn append_usual(
+        &mut self,
+        record: &Record<'_>,
+        partition: Option<i32>,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let partition = match (partition, record.key) {
+            (Some(partition), _) => partition, // of the others none has an open batch
+            (None, Some(key)) => partition_for_key(key, self.partitions),
+            (None, None) => return None,
+        };
+        let place = usize::try_from(partition).ok()?;
+        self.open.append_usual(place, record, now).then_some(place)
     }
 
     /// Returns how long to wait until [`take_due`](Self::take_due) returns a batch: zero if it does so now; `None` if it does

@@ -1,6 +1,7 @@
 //! What waits for events of the machine, by batch and by flush: the senders of the futures, channels, and messages.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
@@ -14,7 +15,7 @@ use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    batches: BTreeMap<BatchId, UnfinishedBatch>,
+    batches: HashMap<BatchId, UnfinishedBatch, BuildHasherDefault<IdHasher>>,
     flushes: VecDeque<(FlushId, Sender<FlushOrClose>)>,
     closes: Vec<Sender<FlushOrClose>>,
 }
@@ -35,6 +36,26 @@ pub(crate) enum Waiter {
     Channel(TakenChannelBatch),
     /// The futures of its messages. The next batch of the partition may wait for this one, too.
     Messages(PartitionIndex, Completer),
+}
+
+/// Hashes the id of a batch: one multiplication spreads numbers that count up. They come from the machine, so nobody can choose
+/// them to collide, and the order in which the map is dropped is the same in each run.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0 ^ number).wrapping_mul(GOLDEN_RATIO);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Waiters {

@@ -71,6 +71,17 @@ fn unused_memory_of_more_than_a_quarter_is_freed() {
 }
 
 #[test]
+fn a_batch_that_follows_another_keeps_unused_memory_of_up_to_half() {
+    let template = BatchOptions::default().build(Timestamp::from_millis(0)).unwrap();
+    for (capacity, kept) in [(150, 150), (151, 100)] {
+        let mut batch = template.next_batch_with(Timestamp::from_millis(0), 30, Vec::with_capacity(capacity));
+        batch.extend([Record::new([7; 32])]).unwrap();
+        let sealed = batch.seal().unwrap();
+        assert_eq!((sealed.wire.len(), sealed.wire.capacity()), (100, kept));
+    }
+}
+
+#[test]
 fn an_older_format_carries_no_producer_id() {
     for magic in [Magic::V0, Magic::V1] {
         let batch = || sealed(BatchOptions::default().magic(MagicChoice::Pinned(magic)), b"value");

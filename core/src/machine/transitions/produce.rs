@@ -16,9 +16,7 @@ use crate::machine::partition::{BlockedOn, SendPath};
 use crate::machine::schedule::{Condition, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
-use crate::protocol::{
-    Acks, ApiKey, PartitionProduceData, ProduceRequest, RequestEncodeError, RequestHeader, TopicProduceData, Uuid,
-};
+use crate::protocol::{Acks, ApiKey, ProduceEncoder, ProduceSettings, RequestEncodeError, RequestHeader, Uuid};
 
 /// The latest Produce version with topic names; later ones have topic ids (KIP-516).
 const LAST_VERSION_BY_NAME: i16 = 12;
@@ -214,11 +212,11 @@ impl Machine {
                 if let Some(transactions) = &mut self.transactions {
                     transactions.current.is_known = true; // with level 2, also if every batch is refused
                 }
-                let batches = batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
+                let mut batches = self.in_flight_requests.take_spare();
+                batches.extend(batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
                     let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
                     SentBatch { partition, entry, topic_id }
-                });
-                let batches = batches.collect();
+                }));
                 self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
                 Some((id, bytes))
@@ -241,24 +239,23 @@ impl Machine {
         header: RequestHeader<'_>,
         batches_to_send: &[BatchToSend],
     ) -> Result<Vec<Bytes>, RequestEncodeError> {
-        let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
-        let mut last_topic = None;
-        for &BatchToSend { partition: index, at, topic_id } in batches_to_send {
-            let partition = self.accumulator.partition(index);
-            let Some(batch) = partition.stamped(at) else { continue };
-            let data = PartitionProduceData { index: partition.number(), records: batch.bytes().clone() };
-            let is_same = last_topic.replace(partition.topic_index) == Some(partition.topic_index);
-            match topic_data.last_mut().filter(|_| is_same) {
-                Some(topic) => topic.partition_data.push(data),
-                None => {
-                    let partition_data = Vec::from([data]);
-                    topic_data.push(TopicProduceData { name: partition.topic(), topic_id, partition_data });
-                }
-            }
-        }
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
         let transactional_id = self.config.transactional_id.as_deref();
-        ProduceRequest { transactional_id, acks: self.config.acks, timeout_ms, topic_data }.encode(version, header)
+        let settings = ProduceSettings { transactional_id, acks: self.config.acks, timeout_ms };
+        let partition = |batch: &BatchToSend| self.accumulator.partition(batch.partition);
+        let topics = || batches_to_send.chunk_by(|one, next| partition(one).topic_index == partition(next).topic_index);
+        let mut encoder = ProduceEncoder::begin(version, header, &settings, topics().count(), batches_to_send.len())?;
+        for batches in topics() {
+            let Some(first) = batches.first() else { continue };
+            encoder.begin_topic(partition(first).topic(), first.topic_id, batches.len())?;
+            for batch in batches {
+                let partition = partition(batch);
+                let stamped = partition.stamped(batch.at).expect("it was stamped when its turn came");
+                encoder.partition(partition.number(), stamped.bytes())?;
+            }
+            encoder.end_topic();
+        }
+        encoder.finish()
     }
 
     /// Registers a request that is being sent, under its correlation id.

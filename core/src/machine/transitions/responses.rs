@@ -13,7 +13,7 @@ use crate::machine::io::ConnectionId;
 use crate::machine::partition::{ProduceResult, ReceivedResponse};
 use crate::machine::schedule::Condition;
 use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
-use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
+use crate::protocol::{ApiKey, PartitionProduceResponse, TopicRef, Uuid, read_produce_response};
 
 /// A request without a response.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) enum InFlightRequest {
 pub(super) struct InFlightRequests {
     /// With their correlation ids.
     by_connection: BTreeMap<ConnectionId, VecDeque<(i32, InFlightRequest)>>,
+    /// Empty lists of earlier requests, for their memory: at most as many as there were requests at one time.
+    spare: Vec<Vec<SentBatch>>,
 }
 
 impl InFlightRequests {
@@ -58,6 +60,17 @@ impl InFlightRequests {
             self.by_connection.remove(&id);
         }
         first.map(|(_, request)| request)
+    }
+
+    /// Returns an empty list for the batches of a request.
+    pub(super) fn take_spare(&mut self) -> Vec<SentBatch> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a list for a later request.
+    fn recycle(&mut self, mut batches: Vec<SentBatch>) {
+        batches.clear();
+        self.spare.push(batches);
     }
 
     /// Returns the requests of a connection, with their correlation ids.
@@ -90,6 +103,7 @@ impl Machine {
         match self.in_flight_requests.remove(id, correlation) {
             Some(InFlightRequest::Produce { broker, batches }) => {
                 self.on_produce_response(id, version, frame, broker, &batches);
+                self.in_flight_requests.recycle(batches);
             }
             Some(InFlightRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(InFlightRequest::Identity) => self.on_identity(id, version, frame),
@@ -132,8 +146,13 @@ impl Machine {
         broker: i32,
         batches: &[SentBatch],
     ) {
-        let decoded = match ProduceResponse::decode(frame, version) {
-            Ok(decoded) => decoded,
+        // A broker responds in the order of the request, which is checked first: a malformed response has no effect.
+        let (mut expected, mut is_in_order) = (batches.iter(), true);
+        let read = read_produce_response(frame, version, |topic, response| {
+            is_in_order &= expected.next().is_some_and(|batch| self.is_response_to(topic, response.index, batch));
+        });
+        let end = match read {
+            Ok(end) => end,
             Err(error) => {
                 self.on_unanswered_produce();
                 for batch in batches {
@@ -143,42 +162,38 @@ impl Machine {
             }
         };
         if ApiKey::Produce.client_throttles(version) {
-            self.throttle(id, decoded.throttle_time_ms);
+            self.throttle(id, end.throttle_time_ms);
         }
-        // A broker responds in the order of the request. If it does not, the responses are looked up.
-        let responses = || {
-            let topics = decoded.responses.iter();
-            topics.flat_map(|topic| topic.partition_responses.iter().map(|response| (&topic.topic, response)))
+        let endpoints = &end.node_endpoints;
+        let apply = |machine: &mut Self, batch: &SentBatch, response: &PartitionProduceResponse| {
+            let response = ReceivedResponse { broker, version, data: response, endpoints };
+            machine.on_produce_result(batch, broker, ProduceResult::Response(response));
         };
-        let is_in_order = responses().count() == batches.len()
-            && responses()
-                .zip(batches)
-                .all(|((topic, response), batch)| self.is_response_to(topic, response.index, batch));
-        let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
-        let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
-        if !is_in_order {
-            for (topic, response) in responses() {
-                match topic {
-                    TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
-                    TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
-                };
-            }
+        if is_in_order && expected.next().is_none() {
+            let mut expected = batches.iter();
+            let read_again = read_produce_response(frame, version, |_, response| {
+                if let Some(batch) = expected.next() {
+                    apply(self, batch, &response);
+                }
+            });
+            debug_assert!(read_again.is_ok(), "the same bytes were read before");
+            return;
         }
-        let mut in_order = responses();
+        // It does not, so its results are looked up.
+        let mut by_name: BTreeMap<(&str, i32), PartitionProduceResponse> = BTreeMap::new();
+        let mut by_id: BTreeMap<(Uuid, i32), PartitionProduceResponse> = BTreeMap::new();
+        let read_again = read_produce_response(frame, version, |topic, response| {
+            match topic {
+                TopicRef::Name(name) => by_name.entry((name, response.index)).or_insert(response),
+                TopicRef::Id(id) => by_id.entry((id, response.index)).or_insert(response),
+            };
+        });
+        debug_assert!(read_again.is_ok(), "the same bytes were read before");
         for batch in batches {
             let partition = self.accumulator.partition(batch.partition);
-            let response = if is_in_order {
-                in_order.next().map(|(_, response)| response)
-            } else {
-                let response = by_name.get(&(partition.topic(), partition.number()));
-                response.or_else(|| by_id.get(&(batch.topic_id, partition.number()))).copied()
-            };
-            match response {
-                Some(response) => {
-                    let response =
-                        ReceivedResponse { broker, version, data: response, endpoints: &decoded.node_endpoints };
-                    self.on_produce_result(batch, broker, ProduceResult::Response(response));
-                }
+            let response = by_name.get(&(partition.topic(), partition.number()));
+            match response.or_else(|| by_id.get(&(batch.topic_id, partition.number()))).cloned() {
+                Some(response) => apply(self, batch, &response),
                 None => {
                     let what = format!("its response to Produce v{version} has no entry for {partition}");
                     self.record_error(id, ConnectionErrorKind::Protocol(what));
@@ -190,11 +205,11 @@ impl Machine {
     }
 
     /// Returns `true` if a part of a response is for this part of the request.
-    fn is_response_to(&self, topic: &TopicNameOrId, number: i32, batch: &SentBatch) -> bool {
+    fn is_response_to(&self, topic: TopicRef<'_>, number: i32, batch: &SentBatch) -> bool {
         let partition = self.accumulator.partition(batch.partition);
         let is_topic = match topic {
-            TopicNameOrId::Name(name) => name == partition.topic(),
-            TopicNameOrId::Id(id) => *id == batch.topic_id,
+            TopicRef::Name(name) => name == partition.topic(),
+            TopicRef::Id(id) => id == batch.topic_id,
         };
         is_topic && number == partition.number()
     }
