@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kafka_batch_testing::{Fault, PartitionLog, ScramHash, TestCluster, Topic};
+use kafka_batch_core::decode::DecodeError;
+use kafka_batch_testing::{Fault, PartitionLog, ScramHash, StoredRecord, TestCluster, Topic};
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -74,6 +75,21 @@ impl Cluster {
             Some(log) => read(py, &log),
             None => Err(PyKeyError::new_err(format!("{topic}-{partition}"))),
         }
+    }
+
+    #[pyo3(signature = (topic, partition = 0))]
+    fn committed_records(&self, py: Python<'_>, topic: &str, partition: i32) -> PyResult<Vec<Py<Record>>> {
+        let cluster = self.running(py)?;
+        match py.detach(|| cluster.log(topic, partition)) {
+            Some(log) => objects(py, py.detach(|| log.committed_records())),
+            None => Err(PyKeyError::new_err(format!("{topic}-{partition}"))),
+        }
+    }
+
+    fn committed_offsets(&self, py: Python<'_>, group: &str) -> PyResult<HashMap<(String, i32), i64>> {
+        let cluster = self.running(py)?;
+        let offsets = py.detach(|| cluster.committed_offsets(group));
+        Ok(offsets.into_iter().map(|(partition, committed)| (partition, committed.offset)).collect())
     }
 
     #[pyo3(signature = (count, topic, partition = 0, *, timeout = 10.0))]
@@ -190,8 +206,12 @@ impl Cluster {
 }
 
 fn read(py: Python<'_>, log: &PartitionLog) -> PyResult<Vec<Py<Record>>> {
-    let records = py.detach(|| log.records()).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let object = |found: &kafka_batch_testing::StoredRecord| {
+    objects(py, py.detach(|| log.records()))
+}
+
+fn objects(py: Python<'_>, records: Result<Vec<StoredRecord>, DecodeError>) -> PyResult<Vec<Py<Record>>> {
+    let records = records.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let object = |found: &StoredRecord| {
         let headers = found.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
         record(py, (found.offset, found.timestamp_ms), found.key.as_deref(), found.value.as_deref(), headers)
     };

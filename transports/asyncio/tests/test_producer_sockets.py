@@ -152,6 +152,25 @@ def test_a_connection_that_breaks_while_its_socket_is_full_loses_nothing(new_loo
         assert numbers(cluster, 10) == list(range(10))
 
 
+@LOOPS
+def test_connections_are_kept_alive_and_send_short_frames_at_once(new_loop: Callable[[], Any]) -> None:
+    async def main() -> None:
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers) as producer:
+            await producer.send("t", "a", partition=0)
+            driver = producer._bound  # pyright: ignore[reportPrivateUsage]
+            assert driver is not None
+            for connection in driver._connections.values():  # pyright: ignore[reportPrivateUsage]
+                transport = connection._transport  # pyright: ignore[reportPrivateUsage]
+                assert transport is not None
+                sock = transport.get_extra_info("socket")
+                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) and sock.getsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NODELAY
+                )
+
+    with Cluster({"t": 1}) as cluster:
+        run(main, new_loop)
+
+
 def test_a_failed_write_ends_the_connection() -> None:
     async def main() -> None:
         async with Producer(bootstrap_servers=cluster.bootstrap_servers) as producer:

@@ -10,19 +10,24 @@
 //! ```
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::transaction::{
+    AbortError, BeginError, CommitError, GroupMetadata, InitTransactionsError, OffsetAndMetadata, SendOffsetsError,
+};
 use kafka_batch_core::{
     BatchOptions, Destination, EnqueueErrorReason, Record, SealedBatch, SendErrorReason, TopicPartition,
 };
 
 use crate::builder::{Assembly, assemble};
 use crate::clock::RuntimeClock;
-use crate::command_queue::EnqueueState;
+use crate::command_queue::{CommandQueue, EnqueueState};
 use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
@@ -31,6 +36,7 @@ use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
+use crate::transactional;
 
 /// The driver of one producer. Dropping it before [`ExternalStep::End`] fails what is in flight, as shutting down a runtime does.
 #[derive(Debug)]
@@ -38,6 +44,7 @@ pub struct ExternalDriver {
     driver: Driver,
     is_over_tls: bool,
     setup_timeout: Duration,
+    transactions: Option<Transactions>,
 }
 
 /// The next action of the loop.
@@ -99,16 +106,15 @@ impl ExternalDriver {
         if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
             return Setting { name, found }.wrong(HOW);
         }
-        if let Some(id) = &parsed.machine.transactional_id {
-            return Setting { name: settings::TRANSACTIONAL_ID, found: id }
-                .wrong("this producer has no transactions: leave it out");
-        }
         let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
         let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;
-        assembly.machine.split_too_large = split_too_large;
+        let is_transactional = assembly.machine.is_transactional();
+        // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
+        assembly.machine.split_too_large = split_too_large && !is_transactional;
         let (producer, driver) = assemble(assembly);
-        Ok((producer, Self { driver, is_over_tls, setup_timeout }))
+        let transactions = is_transactional.then(|| Transactions { queue: Arc::clone(&producer.inner.queue) });
+        Ok((producer, Self { driver, is_over_tls, setup_timeout, transactions }))
     }
 
     /// Returns whether `security.protocol` asks for TLS.
@@ -121,6 +127,12 @@ impl ExternalDriver {
     #[must_use]
     pub const fn setup_timeout(&self) -> Duration {
         self.setup_timeout
+    }
+
+    /// Returns the transactions of the producer, if it has a `transactional.id`. Outside of a transaction it sends nothing.
+    #[must_use]
+    pub const fn transactions(&self) -> Option<&Transactions> {
+        self.transactions.as_ref()
     }
 
     /// Returns the next step.
@@ -155,6 +167,72 @@ impl ExternalDriver {
     /// Records the end of a connection, or of a failed attempt to connect.
     pub fn disconnected(&mut self, connection: ConnectionId, how: Disconnect, error: Option<io::Error>) {
         self.driver.disconnected(connection, how, error);
+    }
+}
+
+/// The transactions of a producer, for a language without borrows: nothing here keeps the caller from beginning a second
+/// transaction beside the first, or from sending after the end, which fails then.
+///
+/// Each call is a command at once, in the order of the calls, and its future the result. The futures can be dropped: what was begun
+/// goes on, but for [`begin`](Self::begin).
+#[derive(Clone)]
+pub struct Transactions {
+    queue: Arc<CommandQueue>,
+}
+
+impl fmt::Debug for Transactions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transactions").finish_non_exhaustive()
+    }
+}
+
+impl Transactions {
+    /// Gets a producer id, which fences a former producer with the same `transactional.id`, and ends what that has left open.
+    ///
+    /// # Errors
+    /// The coordinator has not assigned one.
+    pub fn init(&self) -> impl Future<Output = Result<(), InitTransactionsError>> + Send + use<> {
+        let receiver = self.queue.init_transactions();
+        poll_fn(move |context| receiver.poll_take(context))
+    }
+
+    /// Begins a transaction, once the last one has ended. Dropping the future begins nothing.
+    ///
+    /// # Errors
+    /// The producer cannot go on.
+    pub fn begin(&self) -> impl Future<Output = Result<(), BeginError>> + Send + use<> {
+        transactional::begin(Arc::clone(&self.queue))
+    }
+
+    /// Commits offsets of a group in the transaction: see [`Transaction::send_offsets`](crate::Transaction::send_offsets).
+    ///
+    /// # Errors
+    /// The transaction will not be committed.
+    pub fn send_offsets(
+        &self,
+        group: GroupMetadata,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> impl Future<Output = Result<(), SendOffsetsError>> + Send + use<> {
+        let receiver = self.queue.send_offsets(group, offsets);
+        poll_fn(move |context| receiver.poll_take(context))
+    }
+
+    /// Commits the transaction: see [`Transaction::commit`](crate::Transaction::commit).
+    ///
+    /// # Errors
+    /// The variants of [`CommitError`] say what to do next.
+    pub fn commit(&self) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
+        let receiver = self.queue.commit();
+        poll_fn(move |context| receiver.poll_take(context))
+    }
+
+    /// Aborts the transaction: see [`Transaction::abort`](crate::Transaction::abort).
+    ///
+    /// # Errors
+    /// The abort is not confirmed, or another producer has taken over. The transaction is not committed in any case.
+    pub fn abort(&self) -> impl Future<Output = Result<(), AbortError>> + Send + use<> {
+        let receiver = self.queue.abort();
+        poll_fn(move |context| receiver.poll_take(context))
     }
 }
 
@@ -213,7 +291,6 @@ pub fn setting_names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::pin::pin;
 
     use kafka_batch_core::{KafkaBatch, Record};
@@ -232,6 +309,21 @@ mod tests {
         assert!(new(&[brokers, ("security.protocol", "ssl")]).unwrap().1.is_over_tls());
         let error = new(&[brokers, ("security.protocol", "ssl"), ("ssl.key.pem", "secret")]).unwrap_err().to_string();
         assert!(error.contains("ssl.key.pem") && error.contains("event loop") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn transactions_take_a_name() {
+        let brokers = ("bootstrap.servers", "broker:1");
+        assert!(new(&[brokers]).unwrap().1.transactions().is_none());
+        let (_producer, mut driver) = new(&[brokers, ("transactional.id", "name")]).unwrap();
+        let transactions = driver.transactions().expect("there is a name").clone();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut initialized = pin!(transactions.init());
+        assert!(initialized.as_mut().poll(&mut context).is_pending());
+        assert!(driver.poll_commands(&context).is_ready());
+        assert!(matches!(driver.next_step(), ExternalStep::Connect { .. }), "a coordinator is looked for");
+        drop(driver);
+        assert!(matches!(initialized.poll(&mut context), Poll::Ready(Err(InitTransactionsError::Fatal(_)))));
     }
 
     #[test]

@@ -114,12 +114,7 @@ impl TransactionalProducer {
             self.commit = None;
             return Err(BeginError::InterruptedCommit(outcome.map_err(Box::new)));
         }
-        let queue = Arc::clone(&self.producer.inner.queue);
-        let begun = queue.begin();
-        let mut cancel = CancelOnDrop(Some(queue));
-        let result = poll_fn(|context| begun.poll_take(context)).await;
-        cancel.0 = None;
-        result?;
+        begin(Arc::clone(&self.producer.inner.queue)).await?;
         Ok(Transaction::new(&self.producer, &mut self.commit))
     }
 
@@ -164,6 +159,18 @@ impl TransactionalProducer {
 impl fmt::Debug for TransactionalProducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransactionalProducer").field("producer", &self.producer).finish_non_exhaustive()
+    }
+}
+
+/// Begins a transaction. Dropping the future begins nothing.
+pub(crate) fn begin(queue: Arc<CommandQueue>) -> impl Future<Output = Result<(), BeginError>> + Send {
+    let begun = queue.begin();
+    let cancel = CancelOnDrop(Some(queue));
+    async move {
+        let mut cancel = cancel; // all of it belongs to the future
+        let result = poll_fn(|context| begun.poll_take(context)).await;
+        cancel.0 = None;
+        result
     }
 }
 

@@ -6,20 +6,28 @@
 
 from ._native import Delivery, KafkaBatch, Mark, Record, RecordDelivery, RecordMetadata
 from ._producer import Producer
+from ._transaction import GroupMetadata, Transaction
 from ._types import Message, RecordTooLarge, Split
 from .errors import (
     AppendError,
     BatchBufferOverflowError,
     BatchSealedError,
     BatchSentError,
+    CommitInterruptedError,
+    CommitUnknownError,
     ConfigError,
     DeliveryError,
     EncodeError,
+    InitTransactionsTimeoutError,
     KafkaBatchError,
+    ProducerFencedError,
     RecordError,
     RollbackError,
     SealError,
     SendError,
+    TransactionAbortedError,
+    TransactionError,
+    TransactionFatalError,
 )
 
 __all__ = [
@@ -27,15 +35,20 @@ __all__ = [
     "BatchBufferOverflowError",
     "BatchSealedError",
     "BatchSentError",
+    "CommitInterruptedError",
+    "CommitUnknownError",
     "ConfigError",
     "Delivery",
     "DeliveryError",
     "EncodeError",
+    "GroupMetadata",
+    "InitTransactionsTimeoutError",
     "KafkaBatch",
     "KafkaBatchError",
     "Mark",
     "Message",
     "Producer",
+    "ProducerFencedError",
     "Record",
     "RecordDelivery",
     "RecordError",
@@ -45,4 +58,8 @@ __all__ = [
     "SealError",
     "SendError",
     "Split",
+    "Transaction",
+    "TransactionAbortedError",
+    "TransactionError",
+    "TransactionFatalError",
 ]

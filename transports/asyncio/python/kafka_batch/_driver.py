@@ -76,8 +76,14 @@ class Driver:
         try:
             return await future
         finally:
-            if self._waiting.pop(operation, None) is not None:
-                self.machine.cancel(operation)
+            self.forget(operation)
+
+    def forget(self, operation: int) -> bool:
+        """End an operation whose outcome nobody waits for. Return whether it was not complete."""
+        if self._waiting.pop(operation, None) is None:
+            return False
+        self.machine.cancel(operation)
+        return True
 
     def abandon(self) -> None:
         """Close the producer, whose last reference is gone, once what was accepted is sent. Called on any thread."""
@@ -295,6 +301,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._transport, self._is_made = transport, True
         self._buffer = memoryview(bytearray(_READ_SIZE))
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # as the Java client
         machine = self._driver.machine
         self._reports_writes = not self._is_written_by_machine and machine.transmitted(self._number, 0)
         if self._reports_writes or self._is_written_by_machine:

@@ -11,8 +11,10 @@ from os import getpid
 from typing import TYPE_CHECKING, cast
 
 from ._driver import Driver
-from ._native import KafkaBatch, Machine
+from ._native import Machine
+from ._sender import Sender
 from ._settings import Settings, to_kafka
+from ._transaction import Transaction, Transactions
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from ._native import Delivery, RecordDelivery
-    from ._types import Headers, Octets
+    from ._native import KafkaBatch
 
 
-class Producer:
+class Producer(Sender):
     """Sends batches exactly as they were filled: one batch in the program is one batch in the log.
 
     It belongs to the event loop in which it is first used, and is shared by any number of tasks of it. It starts no thread; only
@@ -57,6 +58,7 @@ class Producer:
         """
         self._bound: Driver | None = None
         self._is_closed = False
+        self._transactions = None if settings.get("transactional_id") is None else Transactions()
         servers = bootstrap_servers if isinstance(bootstrap_servers, str) else ",".join(bootstrap_servers)
         named: dict[str, object] = {"bootstrap_servers": servers, **settings}
         if ssl_context is not None and "security_protocol" not in settings and "://" not in servers:
@@ -98,113 +100,35 @@ class Producer:
             raise RuntimeError("this producer belongs to another event loop, where it was used first: create one in each")
         return self._bound
 
-    def batch(
-        self,
-        *messages: object,
-        timestamp_ms: int | None = None,
-        headers: Headers | None = None,
-        reply_to: str = "",
-        correlation_id: str | None = None,
-        key: Octets | str | None = None,
-    ) -> KafkaBatch:
-        """Create a batch with the codec and the limits of this producer, in the newest format that its brokers accept.
+    def _driver_to_send(self) -> Driver:
+        if self._transactions is not None:
+            raise RuntimeError("this producer has a transactional_id: send in a transaction, `async with producer.transaction()`")
+        return self._driver()
 
-        The messages are appended as by `KafkaBatch.extend`.
-        """
+    def _driver_to_ask(self) -> Driver:
+        return self._driver()
+
+    def _current_machine(self) -> Machine:
         self._check_process()
-        batch = self._machine.batch()
-        if messages:
-            batch.extend(
-                *messages,
-                timestamp_ms=timestamp_ms,
-                headers=headers,
-                reply_to=reply_to,
-                correlation_id=correlation_id,
-                key=key,
-            )
-        return batch
+        return self._machine
 
-    async def send_batch(
-        self, batch: KafkaBatch, topic: str, *, partition: int | None = None
-    ) -> asyncio.Future[Delivery]:
-        """Send a batch, and return the future of its delivery as soon as it is accepted.
-
-        While ``buffer_memory`` is full this waits, in the order of the calls. Without a partition, the producer chooses one,
-        another for each batch. If this call raises or is cancelled before the batch is accepted, nothing is sent, and the batch
-        (sealed) can be sent again.
-
-        Raises `SealError` if the batch is empty or too large, `BatchSentError` the second time, and `SendError` if there is no
-        such partition, no broker responds, or the producer is closed. The future raises `DeliveryError`, which has the batch.
-        """
-        driver = self._driver()
+    def _check(self, batch: KafkaBatch) -> None:
         if batch.is_transactional:
-            raise ValueError("the batch has is_transactional=True, and this producer has no transactions")
-        if batch._is_slow_to_seal():
-            await asyncio.to_thread(batch.seal)
-        return await driver.send_batch(batch, topic, partition)
+            raise ValueError("the batch has is_transactional=True, and this producer has no transactional_id")
 
-    async def publish_batch(
-        self,
-        *messages: object,
-        topic: str,
-        batch: KafkaBatch | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-        headers: Headers | None = None,
-        reply_to: str = "",
-        correlation_id: str | None = None,
-        key: Octets | str | None = None,
-    ) -> Delivery:
-        """Append messages to a batch, or to a new one, send it, and wait for its delivery.
+    def transaction(self) -> Transaction:
+        """Return a transaction, which ``async with`` begins and ends. The producer needs a ``transactional_id``, and has one
+        transaction at a time.
 
-        Raises `BatchBufferOverflowError` or `AppendError` if the messages cannot all be appended: then the batch is as it was.
-        Otherwise raises as `send_batch` and the future that it returns.
+        To begin raises `ProducerFencedError`, `TransactionFatalError`, `InitTransactionsTimeoutError` or `CommitInterruptedError`.
+        The end of the block raises `TransactionAbortedError`, `CommitUnknownError`, `ProducerFencedError` or
+        `TransactionFatalError`, unless the block has raised an exception: then the transaction is aborted, and that exception
+        goes on.
         """
-        batch = self.batch() if batch is None else batch
-        if messages:
-            batch.try_extend(
-                *messages,
-                timestamp_ms=timestamp_ms,
-                headers=headers,
-                reply_to=reply_to,
-                correlation_id=correlation_id,
-                key=key,
-            )
-        return await (await self.send_batch(batch, topic, partition=partition))
-
-    async def send(
-        self,
-        topic: str,
-        message: object,
-        *,
-        partition: int | None = None,
-        key: Octets | str | None = None,
-        headers: Headers | None = None,
-        timestamp_ms: int | None = None,
-        correlation_id: str | None = None,
-        reply_to: str = "",
-    ) -> RecordDelivery:
-        """Send one message, and wait for its delivery.
-
-        Messages of many tasks share batches: one is sent when it is full (``batch_size``), or when ``linger_ms`` has passed
-        since its first message, which with 0, the default, is the next turn of the event loop. While as many batches of its
-        partition are in flight as the producer sends at a time (``max_in_flight_requests_per_connection``, 5 by default; 1
-        without idempotence), it still takes messages, for at most 100 ms. The key chooses the partition as in the Java client.
-
-        If this is cancelled before the message is accepted, nothing is sent; after that, only the outcome is discarded.
-
-        Raises `AppendError`, `SendError` and `DeliveryError`.
-        """
+        if self._transactions is None:
+            raise ConfigError("a producer of transactions needs a transactional_id, which it keeps when it is restarted")
         driver = self._driver()
-        operation = self._machine.send(
-            topic, message, partition, key, headers, timestamp_ms, correlation_id, reply_to
-        )
-        return await driver.send(operation)
-
-    async def partition_count(self, topic: str) -> int:
-        """Return the number of partitions of a topic. Raises `SendError`."""
-        driver = self._driver()
-        return cast(int, await driver.send(self._machine.partition_count(topic)))
+        return Transaction(self._transactions, driver, self._machine)
 
     async def flush(self) -> None:
         """Wait until everything that was accepted before this call is delivered or has failed."""
@@ -228,8 +152,14 @@ class Producer:
         await driver.wait_closed()
 
     async def __aenter__(self) -> Self:
-        """Bind the producer to the running event loop."""
-        self._driver()
+        """Bind the producer to the running event loop. With a ``transactional_id``, get a producer id."""
+        driver = self._driver()
+        if self._transactions is not None:
+            try:
+                await self._transactions.initialize(driver)
+            except BaseException:
+                await self.close_at_once()
+                raise
         return self
 
     async def __aexit__(

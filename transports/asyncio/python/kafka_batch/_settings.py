@@ -15,6 +15,8 @@ class Settings(TypedDict, total=False):
     client_id: str
     acks: Literal["all", "1", "0", "-1", 1, 0, -1]
     enable_idempotence: bool
+    transactional_id: str
+    transaction_timeout_ms: int
     max_in_flight_requests_per_connection: int
     request_timeout_ms: int
     delivery_timeout_ms: int

@@ -201,3 +201,47 @@ class DeliveryError(KafkaBatchError):
     def __str__(self) -> str:
         """Return the reason and the fate."""
         return self._text
+
+
+class TransactionError(KafkaBatchError):
+    """The base of the errors of transactions. Each class says what to do next."""
+
+
+class TransactionAbortedError(TransactionError):
+    """The transaction is certainly not committed, and the producer goes on: begin again from the last committed offsets."""
+
+
+class CommitUnknownError(TransactionError):
+    """The transaction may be committed: create a new producer with the same ``transactional_id``, and then read the offsets of
+    the group, or the records, to find out."""
+
+
+class ProducerFencedError(TransactionError):
+    """The transaction is certainly not committed, and another producer with this ``transactional_id`` has taken over: stop."""
+
+
+class TransactionFatalError(TransactionError):
+    """The transaction is certainly not committed, and this producer cannot go on: its permissions or the brokers' versions do
+    not suffice, or it is closed."""
+
+
+class InitTransactionsTimeoutError(TransactionError):
+    """No coordinator has assigned a producer id within ``delivery_timeout_ms``: begin again."""
+
+
+class CommitInterruptedError(TransactionError):
+    """The end of the block of the transaction before was cancelled during the commit, which has ended meanwhile. This is raised
+    once; then begin again."""
+
+    error: TransactionError | None
+    """How it failed; ``None`` if it is committed."""
+
+    def __init__(self, error: TransactionError | None) -> None:
+        """Create the error of a commit with this outcome."""
+        super().__init__(error)
+        self.error = error
+
+    def __str__(self) -> str:
+        """Return the outcome."""
+        outcome = "it is committed" if self.error is None else str(self.error)
+        return f"the commit of the transaction before was cancelled, and has ended: {outcome}"

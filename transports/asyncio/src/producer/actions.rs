@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use super::delivery::{self, Delivery};
 use super::logs::Line;
 use super::operations::OperationId;
+use super::transactions::TransactionFailure;
 use crate::batch::Flags;
 use crate::errors::exception;
 
@@ -22,6 +23,7 @@ pub(super) enum Outcome {
     RecordRefused(EnqueueError),
     Partitions(Result<NonZeroU32, SendErrorReason>),
     Flush(Result<(), FlushError>),
+    Transaction(Result<(), TransactionFailure>),
 }
 
 /// What the event loop has to do.
@@ -118,7 +120,8 @@ impl Outcome {
             Self::Record(_, Err(error)) => Err(delivery::record_error(py, &error)),
             Self::RecordRefused(error) => Err(delivery::enqueue_error(py, error)),
             Self::Partitions(Ok(count)) => Ok(count.get().into_pyobject(py)?.into_any()),
-            Self::Flush(Ok(())) => Ok(py.None().into_bound(py)),
+            Self::Flush(Ok(())) | Self::Transaction(Ok(())) => Ok(py.None().into_bound(py)),
+            Self::Transaction(Err(failure)) => Err(failure.into_exception(py)),
             Self::Flush(Err(error)) => Err(exception(py, "SendError", (error.to_string(), false))),
         }
     }

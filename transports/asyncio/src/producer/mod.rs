@@ -10,6 +10,7 @@ mod delivery;
 mod logs;
 mod operations;
 mod sockets;
+mod transactions;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use std::time::Instant;
 use kafka_batch_core::machine::{Disconnect, Input};
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason};
 use kafka_batch_transport::Producer;
-use kafka_batch_transport::external::{self, ExternalDriver, ExternalStep};
+use kafka_batch_transport::external::{self, ExternalDriver, ExternalStep, Transactions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -28,6 +29,7 @@ use pyo3::types::{PyBytes, PyList};
 use self::actions::Action;
 use self::connections::Connections;
 use self::operations::{OperationId, Operations, OwnedRecord, Ready};
+use self::transactions::{Member, Offset};
 use crate::batch::{Flags, KafkaBatch};
 use crate::call::{Arg, Args};
 use crate::errors::{Refusal, exception};
@@ -57,6 +59,20 @@ impl Machine {
 
     fn flags(&self) -> Flags {
         Flags { transactional: false, compressed: self.has_codec }
+    }
+
+    /// Gives a command of transactions.
+    fn transaction(
+        &self,
+        py: Python<'_>,
+        command: impl FnOnce(&Transactions, &mut Operations) -> OperationId,
+    ) -> PyResult<OperationId> {
+        let mut state = self.state(py);
+        let State { driver, operations, .. } = &mut *state;
+        match driver.transactions() {
+            Some(transactions) => Ok(command(transactions, operations)),
+            None => Err(PyValueError::new_err("this producer has no transactional_id")),
+        }
     }
 }
 
@@ -184,6 +200,34 @@ impl Machine {
         let mut state = self.state(py);
         let State { producer, operations, .. } = &mut *state;
         operations.partition_count(producer.clone(), topic)
+    }
+
+    /// Begins to initialise transactions.
+    fn init_transactions(&self, py: Python<'_>) -> PyResult<OperationId> {
+        self.transaction(py, |transactions, operations| operations.transaction(transactions.init()))
+    }
+
+    /// Begins to begin a transaction.
+    fn begin_transaction(&self, py: Python<'_>) -> PyResult<OperationId> {
+        self.transaction(py, |transactions, operations| operations.transaction(transactions.begin()))
+    }
+
+    /// Begins to commit offsets of a group in the transaction.
+    fn send_offsets(&self, py: Python<'_>, group: Member, offsets: Vec<Offset>) -> PyResult<OperationId> {
+        let (group, offsets) = (transactions::group(group), transactions::offsets(offsets));
+        self.transaction(py, |transactions, operations| {
+            operations.transaction(transactions.send_offsets(group, offsets))
+        })
+    }
+
+    /// Begins to commit the transaction.
+    fn commit_transaction(&self, py: Python<'_>) -> PyResult<OperationId> {
+        self.transaction(py, |transactions, operations| operations.transaction(transactions.commit()))
+    }
+
+    /// Begins to abort the transaction.
+    fn abort_transaction(&self, py: Python<'_>) -> PyResult<OperationId> {
+        self.transaction(py, |transactions, operations| operations.transaction(transactions.abort()))
     }
 
     /// Begins a flush.

@@ -19,6 +19,7 @@ use kafka_batch_transport::waiting::Permits;
 use kafka_batch_transport::{Pending, PendingRecord, Producer};
 
 use super::actions::{Action, Outcome};
+use super::transactions::TransactionFailure;
 
 /// The number of an operation. Never used again.
 pub(super) type OperationId = u64;
@@ -72,6 +73,7 @@ pub(super) enum Operation {
     Record(PendingRecord),
     Partitions(Boxed<Result<NonZeroU32, SendErrorReason>>),
     Flush(Boxed<Result<(), FlushError>>),
+    Transaction(Boxed<Result<(), TransactionFailure>>),
 }
 
 pub(super) struct Operations {
@@ -177,6 +179,14 @@ impl Operations {
         })))
     }
 
+    /// Inserts the result of a command of transactions.
+    pub(super) fn transaction<E: Into<TransactionFailure>>(
+        &mut self,
+        result: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> OperationId {
+        self.insert(Operation::Transaction(Box::pin(async { result.await.map_err(Into::into) })))
+    }
+
     pub(super) fn remove(&mut self, id: OperationId) -> Option<Operation> {
         self.each.remove(&id).map(|(operation, _)| operation)
     }
@@ -227,6 +237,7 @@ impl Operation {
                 }
                 Self::Partitions(future) => return future.as_mut().poll(context).map(Outcome::Partitions),
                 Self::Flush(future) => return future.as_mut().poll(context).map(Outcome::Flush),
+                Self::Transaction(future) => return future.as_mut().poll(context).map(Outcome::Transaction),
             }
         }
     }

@@ -7,7 +7,7 @@ import ssl
 
 from typing_extensions import assert_type
 
-from kafka_batch import Delivery, DeliveryError, KafkaBatch, Producer, RecordDelivery, RecordError
+from kafka_batch import Delivery, DeliveryError, GroupMetadata, KafkaBatch, Producer, RecordDelivery, RecordError, Transaction
 
 
 async def accepted(context: ssl.SSLContext) -> None:
@@ -26,6 +26,19 @@ async def accepted(context: ssl.SSLContext) -> None:
         except DeliveryError as error:
             assert_type(error.record_errors, list[RecordError])
             assert_type(error.batch, KafkaBatch | None)
+
+
+async def transactions() -> None:
+    """Use transactions as documented."""
+    async with Producer(bootstrap_servers="a", transactional_id="id", transaction_timeout_ms=10_000) as producer:
+        async with producer.transaction() as transaction:
+            assert_type(transaction, Transaction)
+            assert_type(await transaction.send_batch(transaction.batch("a"), "t"), asyncio.Future[Delivery])
+            assert_type(await transaction.send("t", "a"), RecordDelivery)
+            await transaction.send_offsets("group", {("t", 0): 1})
+            await transaction.send_offsets(GroupMetadata("group", 1, "member"), {("t", 0): (1, "metadata")})
+            await transaction.send_offsets("group", {"t": 1})  # pyright: ignore[reportArgumentType]
+            await transaction.commit()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 async def refused(producer: Producer) -> None:
