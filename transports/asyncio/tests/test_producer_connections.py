@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -56,6 +57,22 @@ def test_a_timer_that_is_due_can_be_set_again(new_loop: Callable[[], Any]) -> No
             for seconds in (0.0, 0.0, 1e-6, 1.0, 0.0):
                 driver._set_timer(seconds)  # pyright: ignore[reportPrivateUsage]
             await producer.send("t", "x", partition=0)
+
+    with Cluster({"t": 1}) as cluster:
+        run(main, new_loop)
+
+
+@LOOPS
+def test_connections_are_kept_alive(new_loop: Callable[[], Any]) -> None:
+    """As by Java's client, so that a NAT gateway or firewall forgets no idle connection unnoticed."""
+
+    async def main() -> None:
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers) as producer:
+            await producer.send("t", "x", partition=0)
+            for connection in connections_of(producer):
+                transport = connection._transport  # pyright: ignore[reportPrivateUsage]
+                assert transport is not None
+                assert transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
 
     with Cluster({"t": 1}) as cluster:
         run(main, new_loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -300,6 +301,8 @@ class Connection(asyncio.BufferedProtocol):
             transport.abort()
             return
         self._transport, self._is_made = transport, True
+        with contextlib.suppress(OSError):  # of a connection that has ended already, which is reported next
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._buffer = memoryview(bytearray(_READ_SIZE))
         sock = transport.get_extra_info("socket")
         if sock is not None:
