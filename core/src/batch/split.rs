@@ -134,9 +134,10 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
 
-    use crate::batch::BatchOptions;
+    use crate::batch::{BatchOptions, KafkaBatch};
     #[cfg(feature = "zstd")]
     use crate::compression::CompressError;
+    use crate::headers::Header;
     use crate::magic::{Magic, MagicChoice};
     use crate::record::Record;
     use crate::time::Timestamp;
@@ -165,6 +166,16 @@ mod tests {
         // Fields around the value take most of these messages.
         assert_eq!(parts(Magic::V1, &[0; 10]), [5, 5]);
         assert_eq!(parts(Magic::V1, &[0; 3]), [1, 2]);
+    }
+
+    #[test]
+    fn keys_and_headers_count_as_values_do() {
+        let headers = [Header::new("name", "value of a header")];
+        let mut batch = KafkaBatch::new(0);
+        batch.extend([Record::new("").key("a key of 30 bytes, all letters").headers(&headers)]).unwrap();
+        batch.extend([(); 3].map(|()| Record::new([7; 100]))).unwrap();
+        let split = batch.split(usize::MAX).unwrap();
+        assert_eq!(split.parts.iter().map(|(_, part)| part.record_count()).collect::<Vec<_>>(), [2, 2]);
     }
 
     #[cfg(feature = "zstd")]

@@ -62,27 +62,18 @@ struct DiagnosticSpan {
 
 impl Tree {
     /// Copies what is under version control at `original`, and lets core depend on the switch.
-    pub fn copy(original: &Path, root: &Path) -> Self {
+    ///
+    /// The files of these mutants are written with them later: a file that changes in between would be compiled again.
+    pub fn copy(original: &Path, root: &Path, mutants: &[Mutant]) -> Self {
         let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(original).output().expect("git runs");
         let listed = String::from_utf8(listed.stdout).expect("UTF-8");
         // Of this package the copy needs the switch alone, which becomes a member of its workspace.
-        for file in listed.split_terminator('\0').filter(|&file| file != "tests/mutation/Cargo.toml") {
+        let is_copied = |file: &&str| *file != "tests/mutation/Cargo.toml" && mutants.iter().all(|m| m.file != *file);
+        for file in listed.split_terminator('\0').filter(is_copied) {
             let text = fs::read(original.join(file)).expect("a file under version control");
-            write_if_changed(&root.join(file), &text);
+            write_if_changed(&root.join(file), &edited(file, text));
         }
-        let tree = Self { root: root.into(), original: original.into() };
-        let dependency = "\n[dependencies]\nmutant-switch = { path = \"../tests/mutation/switch\" }\n";
-        tree.edit("core/Cargo.toml", |manifest| manifest.replace("\n[dependencies]\n", dependency));
-        // A mutant is viable whatever the lints say, also those that are errors.
-        let allowed =
-            "#![allow(warnings, arithmetic_overflow, unconditional_panic, overflowing_literals, useless_deprecated)]\n";
-        tree.edit("core/src/lib.rs", |root| format!("{allowed}{root}"));
-        tree
-    }
-
-    fn edit(&self, file: &str, edit: impl FnOnce(String) -> String) {
-        let text = fs::read_to_string(self.original.join(file)).expect("a file under version control");
-        write_if_changed(&self.root.join(file), edit(text).as_bytes());
+        Self { root: root.into(), original: original.into() }
     }
 
     /// Writes core with these mutants. Returns those that cannot be switched at run time.
@@ -167,6 +158,22 @@ impl Tree {
         primary
             .or_else(|| error.spans.iter().find_map(at))
             .or_else(|| error.children.iter().flat_map(|child| &child.spans).find_map(at))
+    }
+}
+
+/// Lets core depend on the switch, and accept what lints refuse: a mutant is viable whatever they say.
+fn edited(file: &str, text: Vec<u8>) -> Vec<u8> {
+    let with = |edit: &dyn Fn(&str) -> String| edit(&String::from_utf8_lossy(&text)).into_bytes();
+    match file {
+        "core/Cargo.toml" => with(&|manifest| {
+            let dependency = "\n[dependencies]\nmutant-switch = { path = \"../tests/mutation/switch\" }\n";
+            manifest.replace("\n[dependencies]\n", dependency)
+        }),
+        "core/src/lib.rs" => with(&|root| {
+            let lints = "warnings, arithmetic_overflow, unconditional_panic, overflowing_literals, useless_deprecated";
+            format!("#![allow({lints})]\n{root}")
+        }),
+        _ => text,
     }
 }
 

@@ -3,7 +3,7 @@
 //! `cargo run -r --manifest-path tests/mutation/Cargo.toml` lists the mutants with cargo-mutants, and builds a copy of the
 //! repository with all of them in `tests/mutation/target/`. Then it runs, for each mutant, the tests that reach it, and writes
 //! the outcomes to `tests/mutation/target/outcomes.tsv`. Mutants that are in this file already are not run again; with the
-//! argument `survivors`, those that survived are.
+//! argument `survivors`, those that survived are; with `thorough`, also with the tests that take seconds.
 
 mod compile;
 mod mutants;
@@ -22,7 +22,8 @@ use mutants::Mutant;
 use run::{Outcome, Reach};
 
 fn main() {
-    let again = std::env::args().nth(1).is_some_and(|argument| argument == "survivors");
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    let (again, thorough) = (["survivors", "thorough"].contains(&argument.as_str()), argument == "thorough");
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let original = package.join("../..").canonicalize().expect("the repository");
     let output = std::env::var_os("MUTATION_DIR").map_or_else(|| package.join("target"), PathBuf::from);
@@ -30,7 +31,7 @@ fn main() {
 
     let mutants = mutants::list(&original);
     println!("{} mutants", mutants.len());
-    let tree = compile::Tree::copy(&original, &output.join("tree"));
+    let tree = compile::Tree::copy(&original, &output.join("tree"), &mutants);
     let outcomes = Outcomes::open(&output.join("outcomes.tsv"), again);
     let unviable = mutants.iter().filter(|mutant| outcomes.of(mutant).is_some_and(|outcome| outcome == "unviable"));
     let (suites, unviable, left_out) = tree.build(&mutants, unviable.map(|mutant| mutant.number).collect());
@@ -51,7 +52,7 @@ fn main() {
                 loop {
                     let Some(mutant) = waiting.lock().expect("no panics").pop() else { return };
                     let begun = Instant::now();
-                    let outcome = run::try_mutant(mutant.number, &reached, again);
+                    let outcome = run::try_mutant(mutant.number, &reached, thorough);
                     let (outcome, by) = match outcome {
                         Outcome::Caught(by) => ("caught", by),
                         Outcome::TimedOut(by) => ("timed out", by),

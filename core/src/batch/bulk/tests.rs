@@ -213,6 +213,30 @@ impl TryFrom<Contrary> for usize {
 }
 
 #[test]
+fn contiguous_values_know_their_number() {
+    let values = ContiguousValues::new(b"secret", &[0, 2, 6]).unwrap();
+    assert_eq!((values.len(), values.is_empty()), (2, false));
+    let mut iter = values.iter();
+    assert_eq!((iter.size_hint(), iter.len()), ((2, Some(2)), 2));
+    iter.next();
+    assert_eq!((iter.size_hint(), iter.len()), ((1, Some(1)), 1));
+    let text = format!("{iter:?}");
+    assert!(text.starts_with("ContiguousIter") && !text.contains("115"), "{text}");
+}
+
+#[test]
+fn values_of_every_type_are_appended_as_their_bytes() {
+    use alloc::borrow::Cow;
+
+    let [mut batch, mut expected] = [(); 2].map(|()| KafkaBatch::new(Timestamp::from_millis(0)));
+    batch.bulk().extend([Cow::Borrowed("text"), Cow::Owned(String::from("owned"))]).unwrap();
+    batch.bulk().extend([Cow::Borrowed(&b"bytes"[..]), Cow::Owned(vec![1, 2])]).unwrap();
+    expected.extend([Record::new("text"), Record::new("owned")]).unwrap();
+    expected.extend([Record::new(&b"bytes"[..]), Record::new(&[1, 2][..])]).unwrap();
+    assert_eq!(batch, expected);
+}
+
+#[test]
 fn offsets_count_as_the_numbers_that_they_are_converted_to() {
     let offsets = |numbers: &[usize]| numbers.iter().copied().map(Contrary).collect::<Vec<_>>();
     let ascending = offsets(&[0, 3, 5]);

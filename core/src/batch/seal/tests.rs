@@ -1,4 +1,5 @@
 //! Sealing: when compression is used, which memory is kept, what a stamp may contain.
+#![cfg(feature = "lz4")]
 
 use alloc::vec;
 use alloc::vec::Vec;

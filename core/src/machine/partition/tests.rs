@@ -344,6 +344,40 @@ fn a_batch_that_was_refused_when_none_was_sent_after_it_can_be_proven_by_one_tha
 }
 
 #[test]
+fn a_refusal_of_what_may_be_written_already_is_not_proof_that_a_later_batch_skips_it() {
+    let mut world = World::new();
+    world.accept(2);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let second = world.send().unwrap();
+    world.no_response(second, BROKER);
+    assert_eq!(world.send(), Ok(second));
+    world.answer(second, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    world.effects();
+    world.accept(1);
+    assert_eq!(world.send(), Ok(second));
+    let third = world.send().unwrap();
+    world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert!(world.effects().is_empty(), "it awaits proof");
+    world.answer(third, ErrorCode::NONE, 42);
+    assert_eq!(world.effects(), ["1 at -1", "7/0 confirmed", "2 at 42"]);
+}
+
+#[test]
+fn a_new_batch_is_not_sent_after_one_that_awaits_proof() {
+    let mut world = World::new();
+    world.accept(4);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let rest = [world.send().unwrap(), world.send().unwrap()];
+    rest.iter().for_each(|&entry| world.no_response(entry, BROKER));
+    rest.iter().for_each(|&entry| assert_eq!(world.send(), Ok(entry)));
+    world.answer(rest[0], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert_eq!(world.partition.next(LEADER), Some(2), "the new one is next");
+    assert_eq!(world.send(), Err(BlockedOn::Metadata));
+}
+
+#[test]
 fn batches_to_a_topic_that_was_created_again_are_not_pipelined_until_one_is_accepted() {
     let mut world = World::new();
     world.accept(5);

@@ -186,3 +186,22 @@ fn the_lookups_of_other_topics_do_not_make_an_unknown_one_be_requested_less_ofte
     let found = |event: &Event| matches!(event, Event::Topic { topic, partitions: Ok(_) } if topic == "lost");
     assert!(world.events.iter().any(found), "found within retry.backoff.max.ms");
 }
+
+#[test]
+fn a_topic_is_forgotten_when_it_was_not_used_for_metadata_max_idle_and_not_before() {
+    let idle = |config: &mut MachineConfig| config.metadata_max_idle = Duration::from_secs(1);
+    // Of a batch.
+    let mut world = World::new(idle);
+    world.send(&["x"], 0);
+    world.pass(at(1_500));
+    assert_eq!(world.producer.partition_count("t"), Some(20), "it was used in the second before");
+    world.pass(at(2_500));
+    assert_eq!(world.producer.partition_count("t"), None);
+    // Of a lookup alone.
+    let mut world = World::new(idle);
+    world.producer.lookup_topic("t", world.now);
+    world.run();
+    assert_eq!(world.producer.partition_count("t"), Some(20));
+    world.pass(at(3_000));
+    assert_eq!(world.producer.partition_count("t"), None);
+}
