@@ -127,6 +127,16 @@ fn the_pending_request_is_named_with_api_and_version() {
 }
 
 #[test]
+fn the_connection_to_the_leader_is_named_while_it_is_not_ready() {
+    let mut first = None;
+    let silent = on(API_VERSIONS, move |request| {
+        let is_first = *first.get_or_insert(request.connection) == request.connection;
+        if is_first { Reply::Usual } else { Reply::Silence }
+    });
+    is(&reason(nothing, silent), "waiting for broker 1 at broker:9001 to answer ApiVersions v3, sent 3000 ms before");
+}
+
+#[test]
 fn a_broker_that_did_not_respond_is_named_although_the_next_connection_is_ready() {
     let impatient = |_: &mut World, config: &mut MachineConfig| config.request_timeout = Duration::from_secs(1);
     for (api, request, broker) in [

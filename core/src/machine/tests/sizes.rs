@@ -153,6 +153,19 @@ fn the_offsets_of_a_part_are_those_of_its_records_or_unknown() {
     }
 }
 
+#[test]
+fn the_start_of_the_log_is_known_of_a_split_batch_if_the_brokers_report_it() {
+    for (version, expected) in [(3, None), (5, Some(0))] {
+        let mut world = World::new(|config| config.split_too_large = true);
+        world.produce = version;
+        world.responses.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
+        world.send(&["a", "b"], 0);
+        world.pass(at(5_000));
+        let [.., Event::Delivered { delivery, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+        assert_eq!(delivery.log_start_offset(), expected);
+    }
+}
+
 /// zstd needs magic 2, so a batch that is converted for an older broker loses its compression, and can become too large.
 #[cfg(feature = "zstd")]
 #[test]
