@@ -159,10 +159,9 @@ impl<'a> Finder<'a> {
 
     fn body(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let Some(first) = block.stmts.first() else { return };
-        if let syn::ReturnType::Type(_, returned) = &signature.output {
-            if matches!(**returned, syn::Type::ImplTrait(_)) {
-                return;
-            }
+        let is_impl_trait = |returned: &syn::Type| matches!(returned, syn::Type::ImplTrait(_));
+        if matches!(&signature.output, syn::ReturnType::Type(_, returned) if is_impl_trait(returned)) {
+            return;
         }
         let start = self.source.range(first).start;
         for mutant in self.take(Genre::FnValue, start) {
