@@ -192,11 +192,21 @@ fn a_topic_is_forgotten_when_it_was_not_used_for_metadata_max_idle_and_not_befor
     let idle = |config: &mut MachineConfig| config.metadata_max_idle = Duration::from_secs(1);
     // Of a batch.
     let mut world = World::new(idle);
-    world.send(&["x"], 0);
-    world.pass(at(1_500));
-    assert_eq!(world.producer.partition_count("t"), Some(20), "it was used in the second before");
-    world.pass(at(2_500));
+    for used in 0..5 {
+        world.send(&["x"], 0);
+        world.pass(at(800 * (used + 1)));
+        assert_eq!(world.producer.partition_count("t"), Some(20), "it is in use");
+    }
+    world.pass(at(6_500));
     assert_eq!(world.producer.partition_count("t"), None);
+    // Of a batch without an outcome.
+    let mut world = World::new(idle);
+    world.send(&["x"], 0);
+    world.run();
+    world.responses.push_back(None);
+    world.send(&["in flight"], 0);
+    world.pass(at(4_500));
+    assert_eq!(world.producer.partition_count("t"), Some(20), "it is in use");
     // Of a lookup alone.
     let mut world = World::new(idle);
     world.producer.lookup_topic("t", world.now);
