@@ -301,12 +301,11 @@ class Connection(asyncio.BufferedProtocol):
             transport.abort()
             return
         self._transport, self._is_made = transport, True
-        with contextlib.suppress(OSError):  # of a connection that has ended already, which is reported next
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._buffer = memoryview(bytearray(_READ_SIZE))
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # as the Java client
+            with contextlib.suppress(OSError):  # of a connection that has ended already, which is reported next
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # as the Java client
         machine = self._driver.machine
         self._reports_writes = not self._is_written_by_machine and machine.transmitted(self._number, 0)
         if self._reports_writes or self._is_written_by_machine:
