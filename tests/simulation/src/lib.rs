@@ -15,6 +15,7 @@ pub mod laws;
 pub mod machine;
 pub mod run;
 pub mod schedule;
+pub mod transactions;
 pub mod wire;
 pub mod world;
 
