@@ -15,7 +15,8 @@ const USAGE: &str = "--schedules N: the number of schedules (default 1000)
 --jobs J: the number of threads (default: all cores)
 --keep-going: do not stop at the first failure; count failures by law
 --trace: run one, and print its trace
---shorten: with --trace, leave out first what the failure does not need";
+--shorten: with --trace, leave out first what the failure does not need
+--transactions: schedules of transactional producers; with --trace one of them, with its seed";
 
 struct Args {
     schedules: u64,
@@ -24,11 +25,20 @@ struct Args {
     keep_going: bool,
     trace: bool,
     shorten: bool,
+    transactions: bool,
 }
 
 fn args() -> Option<Args> {
     let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    let mut args = Args { schedules: 1_000, seed: 0, jobs, keep_going: false, trace: false, shorten: false };
+    let mut args = Args {
+        schedules: 1_000,
+        seed: 0,
+        jobs,
+        keep_going: false,
+        trace: false,
+        shorten: false,
+        transactions: false,
+    };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut number = || given.next()?.parse().ok();
@@ -39,6 +49,7 @@ fn args() -> Option<Args> {
             "--keep-going" => args.keep_going = true,
             "--trace" => args.trace = true,
             "--shorten" => args.shorten = true,
+            "--transactions" => args.transactions = true,
             _ => return None,
         }
     }
@@ -106,7 +117,75 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     std::panic::set_hook(Box::new(|_| {})); // a panic is reported as a violation
-    if args.trace { one(&args) } else { many(&args) }
+    match (args.transactions, args.trace) {
+        (true, _) => of_transactions(&args),
+        (false, true) => one(&args),
+        (false, false) => many(&args),
+    }
+}
+
+/// Runs schedules of transactional producers.
+fn of_transactions(args: &Args) -> ExitCode {
+    use kafka_batch_simulation::transactions::{Counts, RUNS_OF_A_PLAN, check};
+
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (sums, failures) = (Mutex::new(Counts::default()), Mutex::new(BTreeMap::<String, Failures>::new()));
+    let begin = Instant::now();
+    // With one seed the plan is that of the seed.
+    let (first, most) = if args.trace { (args.seed, 1) } else { (args.seed - args.seed % RUNS_OF_A_PLAN, RUNS_OF_A_PLAN) };
+    let schedules = if args.trace { 1 } else { args.schedules };
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.max(1) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(most, Ordering::Relaxed);
+                    if number >= schedules {
+                        break;
+                    }
+                    let mut seed = first + number;
+                    let end = seed + most;
+                    while seed < end {
+                        match check(seed..end, args.trace && args.shorten) {
+                            Ok(counts) => {
+                                let mut sums = sums.lock().expect("no panic while it is locked");
+                                *sums += counts;
+                                break;
+                            }
+                            Err(failure) => {
+                                let text = failure.cause.to_string();
+                                eprintln!("seed {}: {text}", failure.seed);
+                                if args.trace {
+                                    println!("{failure}");
+                                }
+                                let law = text.split(':').take(2).collect::<Vec<_>>().join(":");
+                                let mut failures = failures.lock().expect("no panic while it is locked");
+                                let (count, seeds) = failures.entry(law).or_default();
+                                *count += 1;
+                                if seeds.len() < 5 {
+                                    seeds.push((failure.seed, text));
+                                }
+                                if !args.keep_going {
+                                    stop.store(true, Ordering::Relaxed);
+                                    return;
+                                }
+                                seed = failure.seed + 1;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (counts, failures) = (sums.into_inner(), failures.into_inner());
+    let (counts, failures) = (counts.expect("no panic"), failures.expect("no panic"));
+    println!("{counts:#?}");
+    for (law, (count, seeds)) in &failures {
+        println!("BROKEN {count} times: {law}");
+        seeds.iter().for_each(|(seed, what)| println!("    seed {seed}: {what}"));
+    }
+    let time = begin.elapsed().as_secs_f64();
+    println!("{time:.1} s, {:.0} schedules a second", counts.runs as f64 / time);
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn one(args: &Args) -> ExitCode {

@@ -329,7 +329,7 @@ impl Simulation {
         let state = self.state(schedule, keeps_dialogue, &mut random);
         let entered = Entered::new(Rc::clone(&state));
         let mut executor = Executor::new(Rc::clone(&state), random.fork(4), self.limits);
-        let main = catch_panic(|| function(World::new(Rc::clone(&state), random.fork(5))));
+        let main = catch_panic(|| function(World::new(Rc::clone(&state), seed, random.fork(5))));
         let main = main.map_err(|message| Cause::Panic { message, is_driver: false });
         let result = main.and_then(|main| executor.run(main, &schedule.faults));
         let result = result.and_then(|outcome| outcome.into_result().map_err(Cause::Error));

@@ -22,12 +22,13 @@ use crate::state::{Owner, Shared, with};
 #[derive(Clone)]
 pub struct World {
     state: Shared,
+    seed: u64,
     random: Rc<RefCell<Random>>,
 }
 
 impl World {
-    pub(crate) fn new(state: Shared, random: Random) -> Self {
-        Self { state, random: Rc::new(RefCell::new(random)) }
+    pub(crate) fn new(state: Shared, seed: u64, random: Random) -> Self {
+        Self { state, seed, random: Rc::new(RefCell::new(random)) }
     }
 
     /// Returns a new producer with default settings, connected to the cluster.
@@ -139,6 +140,12 @@ impl World {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.state.borrow().now
+    }
+
+    /// Returns the seed of the run.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Returns a random number that the seed determines.

@@ -40,6 +40,8 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Coordinators {
     slots: BTreeMap<(CoordinatorKind, i32), Slot>,
+    /// When the next coordinator is elected: not searched for at each step of the brokers.
+    next_election: Option<Moment>,
 }
 
 /// Returns the partition of a group or transactional id: Java's `String.hashCode`, without its sign.
@@ -57,6 +59,7 @@ impl Coordinators {
         let slot =
             Slot { leader: None, epoch: -1, election_at: Some(ready_at), preferred: None, loaded_at: Moment::ZERO };
         self.slots.extend((0..PARTITIONS).map(|partition| ((kind, partition), slot.clone())));
+        self.find_next_election();
     }
 
     /// Returns the coordinator.
@@ -98,6 +101,11 @@ impl Coordinators {
             slot.epoch += 1;
             slot.loaded_at = now.saturating_add(load);
         }
+        self.find_next_election();
+    }
+
+    fn find_next_election(&mut self) {
+        self.next_election = self.slots.values().filter_map(|slot| slot.election_at).min();
     }
 
     /// All coordinators of a kind, if one was asked for, lose their places to this broker, which gets them after this time.
@@ -105,6 +113,7 @@ impl Coordinators {
         for (_, slot) in self.slots.iter_mut().filter(|((of, _), _)| *of == kind) {
             (slot.leader, slot.election_at, slot.preferred) = (None, Some(now + without_leader), Some(to));
         }
+        self.find_next_election();
     }
 
     /// A broker has stopped: what it coordinated has no coordinator for this time.
@@ -112,11 +121,12 @@ impl Coordinators {
         for slot in self.slots.values_mut().filter(|slot| slot.leader == Some(id)) {
             (slot.leader, slot.election_at) = (None, Some(now + without_leader));
         }
+        self.find_next_election();
     }
 
     /// Elects the coordinators that are due among the running brokers. Returns how many.
     pub(crate) fn turn(&mut self, up: &[i32], load: Moment, now: Moment) -> u64 {
-        if up.is_empty() {
+        if up.is_empty() || self.next_election.is_none_or(|at| at > now) {
             return 0;
         }
         let mut elected = 0;
@@ -130,12 +140,13 @@ impl Coordinators {
                 elected += 1;
             }
         }
+        self.find_next_election();
         elected
     }
 
     /// Returns when the next coordinator is elected or has loaded.
-    pub(crate) fn wakes_at(&self) -> Option<Moment> {
-        self.slots.values().filter_map(|slot| slot.election_at).min()
+    pub(crate) const fn wakes_at(&self) -> Option<Moment> {
+        self.next_election
     }
 }
 

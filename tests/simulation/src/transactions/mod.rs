@@ -20,52 +20,47 @@ mod writers;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use kafka_batch_simulated::{Failure, FaultAction, Simulation, World};
+use kafka_batch_simulated::{Failure, FaultAction, ScheduledFault, World};
 
 pub use self::plan::{Application, Plan};
 pub use self::told::Counts;
 
-/// Runs the schedules of these seeds, one after the other. Returns what happened in them, summed up.
+/// The number of seeds that have the same brokers and application.
+pub const RUNS_OF_A_PLAN: u64 = 64;
+
+/// Runs the schedules of a plan, one after the other. Returns what happened in them, summed up. The seeds are
+/// `plan * RUNS_OF_A_PLAN` and those that follow.
 ///
 /// # Errors
 /// A law is violated. The failure has the seed, the faults that are needed for it, and the dialogue.
-pub fn check(seeds: impl IntoIterator<Item = u64>) -> Result<Counts, Box<Failure>> {
-    let mut counts = Counts::default();
-    for seed in seeds {
-        counts += run(seed)?;
-    }
-    Ok(counts)
+pub fn check_plan(plan: u64) -> Result<Counts, Box<Failure>> {
+    let first = plan * RUNS_OF_A_PLAN;
+    check(first..first + RUNS_OF_A_PLAN, true)
 }
 
-fn run(seed: u64) -> Result<Counts, Box<Failure>> {
-    let plan = Plan::draw(seed);
-    let simulation = plan.simulation();
-    let faults = simulation.draw_faults(seed).faults;
-    let mut plan = plan;
-    plan.has_level_changes = faults.iter().any(|fault| matches!(fault.action, FaultAction::SetTransactionVersion { .. }));
+/// Runs the schedules of these seeds, which are of one plan.
+///
+/// # Errors
+/// As [`check_plan`]. Unless `shortens`, the failure has all faults of the seed.
+pub fn check(seeds: std::ops::Range<u64>, shortens: bool) -> Result<Counts, Box<Failure>> {
+    let plan = Plan::draw(seeds.start / RUNS_OF_A_PLAN);
+    let simulation = plan.simulation().max_reruns(if shortens { 400 } else { 0 });
     let counts = Rc::new(RefCell::new(Counts::default()));
     let application = |world: World| {
-        let (plan, counts) = (plan.clone(), Rc::clone(&counts));
+        let (mut plan, counts) = (plan.clone(), Rc::clone(&counts));
+        let changes_level = |fault: &ScheduledFault| matches!(fault.action, FaultAction::SetTransactionVersion { .. });
+        plan.has_level_changes = simulation.draw_faults(world.seed()).faults.iter().any(changes_level);
         async move {
-            *counts.borrow_mut() = match plan.application {
+            let of_run = match plan.application {
                 Application::Writers => writers::run(world, plan).await?,
                 Application::Pipeline(_) => pipeline::run(world, plan).await?,
             };
+            *counts.borrow_mut() += of_run;
             Ok::<(), String>(())
         }
     };
-    match one(&simulation, seed, application) {
+    match simulation.find_failure(seeds, application) {
         None => Ok(counts.take()),
         Some(failure) => Err(Box::new(failure)),
     }
-}
-
-/// Runs one seed, without the second run by which [`Simulation::find_failure`] checks that the code is deterministic, except for
-/// some of the seeds.
-fn one<F: Future<Output = Result<(), String>> + 'static>(
-    simulation: &Simulation,
-    seed: u64,
-    application: impl Fn(World) -> F,
-) -> Option<Failure> {
-    simulation.find_failure([seed], application)
 }

@@ -165,22 +165,28 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Starts a process for each partition of a member, with a transactional id of the partition.
+    /// Starts a process for each partition of a member, with a transactional id of the partition, and again when partitions were
+    /// assigned anew.
     async fn live_alone(&self, member: &str, killed_after: Option<Duration>) -> Option<End> {
-        let partitions = self.assignment.borrow().partitions_of(member);
-        let mut all = Vec::new();
-        for partition in partitions {
-            let (this, member) = (self.clone(), member.to_owned());
-            all.push(self.world.spawn(async move {
-                this.start(format!("pipeline-{partition}"), &member, Some(partition), killed_after).await
-            }));
+        while !self.is_done() {
+            let partitions = self.assignment.borrow().partitions_of(member);
+            let mut all = Vec::new();
+            for partition in partitions {
+                let (this, member) = (self.clone(), member.to_owned());
+                all.push(self.world.spawn(async move {
+                    this.start(format!("pipeline-{partition}"), &member, Some(partition), killed_after).await
+                }));
+            }
+            self.world.sleep(POLL).await;
+            let mut ended = Vec::new();
+            for each in all {
+                ended.push(each.await);
+            }
+            if ended.contains(&None) {
+                return None;
+            }
         }
-        let mut last = None;
-        for each in all {
-            last = each.await;
-        }
-        self.world.sleep(POLL).await;
-        last
+        Some(End::Done)
     }
 
     async fn start(
@@ -193,6 +199,7 @@ impl Pipeline {
         let builder = self
             .world
             .producer_builder()
+
             .set("client.id", member)
             .set("transaction.timeout.ms", self.world.pick(&["3000", "10000", "60000"]))
             .set("request.timeout.ms", "3000")
@@ -210,8 +217,11 @@ impl Pipeline {
             // What the member knows of its group, with which it makes some transactions, also if it is outdated.
             let known = self.assignment.borrow().clone();
             let partitions = only.map_or_else(|| known.partitions_of(&member), |partition| vec![partition]);
-            if only.is_some_and(|partition| !known.partitions_of(&member).contains(&partition)) {
-                return End::Done;
+            let has_work = |partition: i32| {
+                self.committed(partition) < self.input_end(partition) && known.partitions_of(&member).contains(&partition)
+            };
+            if only.is_some_and(|partition| !has_work(partition)) {
+                break;
             }
             for _ in 0..1 + self.world.below(4) {
                 // The offsets are read after the group was joined, or the id was initialised.

@@ -1,5 +1,7 @@
 //! What a seed draws, apart from the faults: the brokers, the application, the numbers of processes.
 
+use std::time::Duration;
+
 use kafka_batch_simulated::{FaultIntensity, Simulation};
 use kafka_batch_testing::simulated::Random;
 use kafka_batch_testing::{Release, Topic};
@@ -10,6 +12,10 @@ pub(super) const PARTITIONS: i32 = 3;
 /// The topic that the pipeline reads.
 pub(super) const INPUT: &str = "input";
 pub(super) const INPUT_PARTITIONS: i32 = 2;
+
+/// The simulated time in which every run ends, and the polls of its tasks.
+const TIME_LIMIT: Duration = Duration::from_secs(3_600);
+const STEP_LIMIT: u64 = 200_000;
 
 /// Separates the draws of plans from the others.
 const OF_PLANS: u64 = 0x7472_616e_7361_6374;
@@ -61,7 +67,7 @@ impl Plan {
         };
         let release = match application {
             // Earlier brokers cannot check generations.
-            Application::Pipeline(Grouping::Classic) => *random.pick(&[Release::NEWEST, Release::V4_0, Release::V2_8]),
+            Application::Pipeline(Grouping::Classic) => *random.pick(&[Release::NEWEST, Release::V4_0, Release::V3_9, Release::V2_8]),
             Application::Pipeline(Grouping::Consumer) => *random.pick(&[Release::NEWEST, Release::V4_0]),
             _ => *random.pick(&[
                 Release::NEWEST,
@@ -75,13 +81,18 @@ impl Plan {
             ]),
         };
         let level = *random.pick(&[2, 2, 2, 1, 0]);
-        let intensity = *random.pick(&[
+        let intensity = match *random.pick(&[
             FaultIntensity::None,
             FaultIntensity::Light,
             FaultIntensity::Normal,
             FaultIntensity::Normal,
             FaultIntensity::Heavy,
-        ]);
+        ]) {
+            // Brokers that do not verify transactions append late batches outside of any, or in one of the next instance
+            // (KAFKA-14402), whatever a client does.
+            _ if release < Release::V3_7 => FaultIntensity::None,
+            intensity => intensity,
+        };
         Self { application, release, level, intensity, has_level_changes: false }
     }
 
@@ -96,6 +107,8 @@ impl Plan {
             .topic(Topic::new(INPUT).partitions(INPUT_PARTITIONS as usize))
             .faults(self.intensity)
             .transaction_faults(true)
+            .time_limit(TIME_LIMIT)
+            .step_limit(STEP_LIMIT)
     }
 
     /// Returns true if every transaction is of level 2.

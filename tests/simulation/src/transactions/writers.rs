@@ -19,6 +19,9 @@ use super::told::{AllTold, Counts, Ending, Fenced, Outcome, Sent, Told};
 /// How long a process that was fenced keeps its producer, which is to send nothing then.
 const WATCHED: Duration = Duration::from_secs(90);
 
+/// Separates the numbers of a process and of its successors.
+const LIVES: usize = 1_000;
+
 /// What the processes share: what they were told.
 pub(super) type SharedTold = Rc<RefCell<AllTold>>;
 
@@ -84,6 +87,7 @@ impl Writer {
             let timeout = world.pick(&["2000", "10000", "60000"]);
             let builder = world
                 .producer_builder()
+
                 .set("client.id", client_id.clone())
                 .set("transaction.timeout.ms", timeout)
                 .set("delivery.timeout.ms", world.pick(&["4000", "120000"]))
@@ -94,7 +98,7 @@ impl Writer {
             let is_last = life + 1 == lives;
             let killed_after = (!is_last).then(|| world.millis(world.pick(&[30, 300, 3_000, 30_000])));
             let is_only = self.is_alone && lives == 1;
-            let this = self.clone();
+            let this = Self { number: self.number + LIVES * life as usize, ..self.clone() };
             let ended = process(world, built, killed_after, move |producer| this.live(producer, client_id, is_only)).await;
             world.note(format_args!("process {} ends: {ended:?}", self.number));
             match ended {
