@@ -113,9 +113,8 @@ fn each_input_is_in_the_output_once() {
     let findings = audit::read(&stage, plan.records);
     progress("the output");
     let cuts = Tally::sum(stage.proxies().iter().map(Proxy::tally));
-    let report = format!(
-        "{plan}\n{findings}\n{told}\nnodes killed: {node_kills}; processes killed: {process_kills}\n{cuts}"
-    );
+    let report =
+        format!("{plan}\n{findings}\n{told}\nnodes killed: {node_kills}; processes killed: {process_kills}\n{cuts}");
     println!("{report}");
     assert!(findings.is_lawful(), "not each input record is in the output once");
     assert!(node_kills == plan.kills && process_kills == plan.kills * PROCESS_KILLS, "too few were killed");

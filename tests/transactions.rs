@@ -51,126 +51,119 @@ fn everywhere(values: &[&str]) -> BTreeMap<i32, Vec<String>> {
     (0..PARTITIONS).map(|partition| (partition, values.iter().map(|&value| value.to_owned()).collect())).collect()
 }
 
-#[tokio::test]
-#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test transactions -- --ignored"]
-async fn tokio_transactions_are_committed_or_aborted_as_a_whole_at_each_level() {
-    let kafka = Kafka::here();
-    for level in kafka.levels() {
-        kafka.set_level(*level);
-        let topic = kafka.topic(&format!("whole-{level}"), PARTITIONS).await;
-        let mut producer = producer(&kafka, &format!("whole-{level}")).await;
-        for round in 0..3 {
-            let name = |what: &str| format!("{what} {round}");
-            let transaction = producer.begin().await.unwrap();
-            send_everywhere(&transaction, &topic, &name("committed")).await;
-            transaction.commit().await.unwrap();
-
-            let transaction = producer.begin().await.unwrap();
-            send_everywhere(&transaction, &topic, &name("aborted")).await;
-            transaction.abort().await.unwrap();
-
-            producer.begin().await.unwrap().commit().await.unwrap(); // nothing
-
-            let transaction = producer.begin().await.unwrap();
-            let mut batch = transaction.batch();
-            assert!(!batch.append(Record::new(&name("dropped"))).unwrap().is_full());
-            // It is in the log when the transaction is dropped.
-            let pending = transaction.send_batch(batch, TopicPartition::new(&topic, 0)).await.unwrap();
-            pending.await.unwrap();
-            drop(transaction);
-        }
+async fn are_committed_or_aborted_as_a_whole(kafka: &Kafka, level: i16) {
+    let topic = kafka.topic(&format!("whole-{level}"), PARTITIONS).await;
+    let mut producer = producer(kafka, &format!("whole-{level}")).await;
+    for round in 0..3 {
+        let name = |what: &str| format!("{what} {round}");
         let transaction = producer.begin().await.unwrap();
-        for partition in 0..PARTITIONS {
-            let message = Record::new("the last");
-            let sent = transaction.send(TopicPartition::new(&topic, partition), message);
-            sent.await.unwrap();
-        }
-        transaction.commit().await.unwrap();
-        producer.close().await.unwrap();
-
-        let committed = everywhere(&["committed 0", "committed 1", "committed 2", "the last"]);
-        wait_for(&kafka, &topic, PARTITIONS, &committed);
-        let everything = read(&kafka, &topic, PARTITIONS, "read_uncommitted");
-        for values in everything.values() {
-            for kind in ["committed 0", "aborted 0", "committed 1", "aborted 1", "committed 2", "aborted 2", "the last"] {
-                let count = values.iter().filter(|value| *value == kind).count();
-                // A transaction whose batch was not sent yet when it was aborted has nothing in the log.
-                assert!(count == 1 || count == 0 && kind.starts_with("aborted"), "{kind}: {values:?}");
-            }
-        }
-        assert_eq!(everything[&0].iter().filter(|value| value.starts_with("dropped")).count(), 3, "{everything:?}");
-        println!("Kafka {}, level {level}: {committed:?}", kafka.version);
-    }
-}
-
-#[tokio::test]
-#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test transactions -- --ignored"]
-async fn tokio_another_instance_fences_the_first_one_at_each_level() {
-    let kafka = Kafka::here();
-    for level in kafka.levels() {
-        kafka.set_level(*level);
-        let topic = kafka.topic(&format!("fenced-{level}"), PARTITIONS).await;
-        let id = format!("fenced-{level}");
-        let mut first = producer(&kafka, &id).await;
-        let transaction = first.begin().await.unwrap();
-        send_everywhere(&transaction, &topic, "before").await;
+        send_everywhere(&transaction, &topic, &name("committed")).await;
         transaction.commit().await.unwrap();
 
-        let transaction = first.begin().await.unwrap();
+        let transaction = producer.begin().await.unwrap();
+        send_everywhere(&transaction, &topic, &name("aborted")).await;
+        transaction.abort().await.unwrap();
+
+        producer.begin().await.unwrap().commit().await.unwrap(); // nothing
+
+        let transaction = producer.begin().await.unwrap();
         let mut batch = transaction.batch();
-        assert!(!batch.append(Record::new("zombie")).unwrap().is_full());
+        assert!(!batch.append(Record::new(&name("dropped"))).unwrap().is_full());
+        // It is in the log when the transaction is dropped.
         let pending = transaction.send_batch(batch, TopicPartition::new(&topic, 0)).await.unwrap();
         pending.await.unwrap();
-        let mut second = producer(&kafka, &id).await;
-        let fenced = transaction.commit().await.unwrap_err();
-        assert!(matches!(fenced, CommitError::Fenced(_)), "level {level}: {fenced:?}");
-        let fenced = first.begin().await.err();
-        assert!(matches!(fenced, Some(BeginError::Fenced(_))), "level {level}: {fenced:?}");
-
-        let transaction = second.begin().await.unwrap();
-        send_everywhere(&transaction, &topic, "after").await;
-        transaction.commit().await.unwrap();
-        second.close().await.unwrap();
-        wait_for(&kafka, &topic, PARTITIONS, &everywhere(&["before", "after"]));
+        drop(transaction);
     }
+    let transaction = producer.begin().await.unwrap();
+    for partition in 0..PARTITIONS {
+        transaction.send(&TopicPartition::new(&topic, partition), Record::new("the last")).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    producer.close().await.unwrap();
+
+    let committed = everywhere(&["committed 0", "committed 1", "committed 2", "the last"]);
+    wait_for(kafka, &topic, PARTITIONS, &committed);
+    let everything = read(kafka, &topic, PARTITIONS, "read_uncommitted");
+    for values in everything.values() {
+        for kind in ["committed 0", "aborted 0", "committed 1", "aborted 1", "committed 2", "aborted 2", "the last"] {
+            let count = values.iter().filter(|value| *value == kind).count();
+            // A transaction whose batch was not sent yet when it was aborted has nothing in the log.
+            assert!(count == 1 || count == 0 && kind.starts_with("aborted"), "{kind}: {values:?}");
+        }
+    }
+    assert_eq!(everything[&0].iter().filter(|value| value.starts_with("dropped")).count(), 3, "{everything:?}");
 }
 
+async fn of_another_instance_fence_the_first_one(kafka: &Kafka, level: i16) {
+    let topic = kafka.topic(&format!("fenced-{level}"), PARTITIONS).await;
+    let id = format!("fenced-{level}");
+    let mut first = producer(kafka, &id).await;
+    let transaction = first.begin().await.unwrap();
+    send_everywhere(&transaction, &topic, "before").await;
+    transaction.commit().await.unwrap();
+
+    let transaction = first.begin().await.unwrap();
+    let mut batch = transaction.batch();
+    assert!(!batch.append(Record::new("zombie")).unwrap().is_full());
+    let pending = transaction.send_batch(batch, TopicPartition::new(&topic, 0)).await.unwrap();
+    pending.await.unwrap();
+    let mut second = producer(kafka, &id).await;
+    let fenced = transaction.commit().await.unwrap_err();
+    assert!(matches!(fenced, CommitError::Fenced(_)), "level {level}: {fenced:?}");
+    let fenced = first.begin().await.err();
+    assert!(matches!(fenced, Some(BeginError::Fenced(_))), "level {level}: {fenced:?}");
+
+    let transaction = second.begin().await.unwrap();
+    send_everywhere(&transaction, &topic, "after").await;
+    transaction.commit().await.unwrap();
+    second.close().await.unwrap();
+    wait_for(kafka, &topic, PARTITIONS, &everywhere(&["before", "after"]));
+}
+
+async fn commit_offsets(kafka: &Kafka, level: i16) {
+    let topic = kafka.topic(&format!("offsets-{level}"), PARTITIONS).await;
+    let group = format!("group-of-{topic}");
+    let mut producer = producer(kafka, &format!("offsets-{level}")).await;
+    let unfenced = GroupMetadata::unfenced(&group);
+    let at = |partition, offset: i64| (TopicPartition::new(&topic, partition), offset);
+    for (offset, commits) in [(5, true), (7, false), (9, true)] {
+        let transaction = producer.begin().await.unwrap();
+        send_everywhere(&transaction, &topic, &format!("{offset} {commits}")).await;
+        transaction.send_offsets(&unfenced, [at(0, offset), at(2, offset + 1)]).await.unwrap();
+        if commits { transaction.commit().await.unwrap() } else { transaction.abort().await.unwrap() }
+    }
+    wait_for(kafka, &topic, PARTITIONS, &everywhere(&["5 true", "9 true"]));
+    let committed = [0, 1, 2].map(|partition| committed_offset(kafka, &group, &topic, partition));
+    assert_eq!(committed, [Some(9), None, Some(10)], "level {level}");
+
+    if kafka.checks_members() {
+        let transaction = producer.begin().await.unwrap();
+        send_everywhere(&transaction, &topic, "of no member").await;
+        let nobody = GroupMetadata::member(&group, 99, "nobody");
+        let refused = transaction.send_offsets(&nobody, [at(0, 11)]).await.unwrap_err();
+        assert!(matches!(refused, SendOffsetsError::Aborted(_)), "level {level}: {refused:?}");
+        let aborted = transaction.commit().await.unwrap_err();
+        assert!(matches!(aborted, CommitError::Aborted(_)), "level {level}: {aborted:?}");
+        let transaction = producer.begin().await.unwrap();
+        send_everywhere(&transaction, &topic, "goes on").await;
+        transaction.commit().await.unwrap();
+        wait_for(kafka, &topic, PARTITIONS, &everywhere(&["5 true", "9 true", "goes on"]));
+        assert_eq!(committed_offset(kafka, &group, &topic, 0), Some(9), "level {level}");
+    }
+    producer.close().await.unwrap();
+}
+
+/// One test, because the level is the cluster's.
 #[tokio::test]
 #[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test transactions -- --ignored"]
-async fn tokio_offsets_are_committed_with_the_transaction_at_each_level() {
+async fn tokio_transactions_at_each_level() {
     let kafka = Kafka::here();
-    for level in kafka.levels() {
-        kafka.set_level(*level);
-        let topic = kafka.topic(&format!("offsets-{level}"), PARTITIONS).await;
-        let group = format!("group-of-{topic}");
-        let mut producer = producer(&kafka, &format!("offsets-{level}")).await;
-        let unfenced = GroupMetadata::unfenced(&group);
-        let at = |partition, offset: i64| (TopicPartition::new(&topic, partition), offset);
-        for (offset, commits) in [(5, true), (7, false), (9, true)] {
-            let transaction = producer.begin().await.unwrap();
-            send_everywhere(&transaction, &topic, &format!("{offset} {commits}")).await;
-            transaction.send_offsets(&unfenced, [at(0, offset), at(2, offset + 1)]).await.unwrap();
-            if commits { transaction.commit().await.unwrap() } else { transaction.abort().await.unwrap() }
-        }
-        wait_for(&kafka, &topic, PARTITIONS, &everywhere(&["5 true", "9 true"]));
-        let committed = [0, 1, 2].map(|partition| committed_offset(&kafka, &group, &topic, partition));
-        assert_eq!(committed, [Some(9), None, Some(10)], "level {level}");
-
-        if kafka.checks_members() {
-            let transaction = producer.begin().await.unwrap();
-            send_everywhere(&transaction, &topic, "of no member").await;
-            let nobody = GroupMetadata::member(&group, 99, "nobody");
-            let refused = transaction.send_offsets(&nobody, [at(0, 11)]).await.unwrap_err();
-            assert!(matches!(refused, SendOffsetsError::Aborted(_)), "level {level}: {refused:?}");
-            let aborted = transaction.commit().await.unwrap_err();
-            assert!(matches!(aborted, CommitError::Aborted(_)), "level {level}: {aborted:?}");
-            let transaction = producer.begin().await.unwrap();
-            send_everywhere(&transaction, &topic, "goes on").await;
-            transaction.commit().await.unwrap();
-            wait_for(&kafka, &topic, PARTITIONS, &everywhere(&["5 true", "9 true", "goes on"]));
-            assert_eq!(committed_offset(&kafka, &group, &topic, 0), Some(9), "level {level}");
-        }
-        producer.close().await.unwrap();
+    for &level in kafka.levels() {
+        kafka.set_level(level);
+        println!("Kafka {}, level {level}", kafka.version);
+        are_committed_or_aborted_as_a_whole(&kafka, level).await;
+        of_another_instance_fence_the_first_one(&kafka, level).await;
+        commit_offsets(&kafka, level).await;
     }
 }
 

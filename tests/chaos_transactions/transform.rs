@@ -185,6 +185,7 @@ fn name(error: &CommitError) -> String {
         CommitError::Fenced(_) => "fenced",
         _ => "fatal",
     };
-    let text: String = error.to_string().chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+    let text: String =
+        error.to_string().chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     format!("{name}: {text}")
 }
