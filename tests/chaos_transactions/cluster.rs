@@ -1,5 +1,6 @@
 //! The brokers, behind proxies, and what another client (librdkafka) sees of them, directly from the nodes.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -194,11 +195,13 @@ impl Stage {
             list.add_partition_offset(OUTPUT, partition, Offset::Beginning).unwrap();
         }
         consumer.assign(&list).unwrap();
-        let mut ended = 0;
-        while ended < PARTITIONS {
+        let mut ended = BTreeSet::new();
+        while ended.len() < PARTITIONS as usize {
             match consumer.poll(PATIENCE).expect("a record, or the end of a partition") {
                 Ok(message) => record(message.payload().unwrap_or_default()),
-                Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    ended.insert(partition);
+                }
                 Err(error) => panic!("{error}"),
             }
         }

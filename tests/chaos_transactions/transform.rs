@@ -154,8 +154,13 @@ async fn transaction(producer: &mut TransactionalProducer, consumer: &BaseConsum
         for value in values {
             assert!(!batch.append(Record::new(&value)).unwrap().is_full());
         }
-        // A batch that is refused dooms the transaction, which commit reports.
-        drop(transaction.send_batch(batch, TopicPartition::new(OUTPUT, partition)).await);
+        // A batch that is not accepted is not in the transaction, which could be committed without it.
+        if let Err(refused) = transaction.send_batch(batch, TopicPartition::new(OUTPUT, partition)).await {
+            println!("{count} not sent: {}", without_numbers(&refused.to_string()));
+            let aborted = transaction.abort().await;
+            rewind(consumer);
+            return aborted.map_err(|_| Rebuild);
+        }
     }
     let offsets = next.iter().map(|(partition, offset)| (TopicPartition::new(INPUT, *partition), *offset));
     let sent = transaction.send_offsets(&group, offsets).await;
@@ -177,7 +182,7 @@ async fn transaction(producer: &mut TransactionalProducer, consumer: &BaseConsum
     }
 }
 
-/// Returns the name of an error, and its text without numbers, so that it can be counted.
+/// Returns the name of an error, and its text without numbers, so that errors that are alike are counted together.
 fn name(error: &CommitError) -> String {
     let name = match error {
         CommitError::Aborted(_) => "aborted",
@@ -185,7 +190,9 @@ fn name(error: &CommitError) -> String {
         CommitError::Fenced(_) => "fenced",
         _ => "fatal",
     };
-    let text: String =
-        error.to_string().chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
-    format!("{name}: {text}")
+    format!("{name}: {}", without_numbers(&error.to_string()))
+}
+
+fn without_numbers(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect()
 }

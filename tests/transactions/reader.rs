@@ -1,6 +1,6 @@
 //! What librdkafka's consumer reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -34,14 +34,16 @@ pub(crate) fn read(kafka: &Kafka, topic: &str, partitions: i32, isolation_level:
     }
     consumer.assign(&list).unwrap();
     let mut values: BTreeMap<i32, Vec<String>> = (0..partitions).map(|partition| (partition, Vec::new())).collect();
-    let mut ended = 0;
-    while ended < partitions {
+    let mut ended = BTreeSet::new();
+    while ended.len() < partitions as usize {
         match consumer.poll(PATIENCE).expect("a record, or the end of a partition") {
             Ok(message) => {
                 let value = String::from_utf8(message.payload().expect("a value").to_vec()).unwrap();
                 values.get_mut(&message.partition()).expect("a partition of the topic").push(value);
             }
-            Err(KafkaError::PartitionEOF(_)) => ended += 1,
+            Err(KafkaError::PartitionEOF(partition)) => {
+                ended.insert(partition);
+            }
             Err(error) => panic!("{error}"),
         }
     }
