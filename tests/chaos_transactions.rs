@@ -96,7 +96,7 @@ fn each_input_is_in_the_output_once() {
             let led = stage.partitions_of(victim);
             stage.kill(victim);
             progress(&format!("node {victim} is killed, the leader of {led} partitions; {committed} records"));
-            processes.wait_for(committed + plan.records / (steps + 2) / 4);
+            processes.wait_for((committed + plan.records / (steps + 2) / 4).min(plan.records));
             stage.restart(victim);
             node_kills += 1;
         } else {

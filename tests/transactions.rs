@@ -174,7 +174,7 @@ async fn tokio_a_broker_without_transactions_is_reported() {
     if !kafka.levels().is_empty() {
         return; // it has them
     }
-    let error = build(&kafka, "unsupported").await.err().expect("there are no transactions");
+    let Err(error) = build(&kafka, "unsupported").await else { panic!("there are no transactions") };
     assert!(matches!(error, BuildTransactionalError::Init(_)), "{error:?}");
     println!("Kafka {}: {error}", kafka.version);
 }

@@ -30,15 +30,8 @@ struct Args {
 
 fn args() -> Option<Args> {
     let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    let mut args = Args {
-        schedules: 1_000,
-        seed: 0,
-        jobs,
-        keep_going: false,
-        trace: false,
-        shorten: false,
-        transactions: false,
-    };
+    let mut args =
+        Args { schedules: 1_000, seed: 0, jobs, keep_going: false, trace: false, shorten: false, transactions: false };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut number = || given.next()?.parse().ok();
@@ -132,7 +125,8 @@ fn of_transactions(args: &Args) -> ExitCode {
     let (sums, failures) = (Mutex::new(Counts::default()), Mutex::new(BTreeMap::<String, Failures>::new()));
     let begin = Instant::now();
     // With one seed the plan is that of the seed.
-    let (first, most) = if args.trace { (args.seed, 1) } else { (args.seed - args.seed % RUNS_OF_A_PLAN, RUNS_OF_A_PLAN) };
+    let (first, most) =
+        if args.trace { (args.seed, 1) } else { (args.seed - args.seed % RUNS_OF_A_PLAN, RUNS_OF_A_PLAN) };
     let schedules = if args.trace { 1 } else { args.schedules };
     std::thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {

@@ -54,10 +54,8 @@ pub(super) fn check(world: &World, plan: &Plan, told: &AllTold) -> Result<(), St
     let requests = world.cluster().requests();
     fenced(&told.fenced, &requests)?;
     levels(plan, &requests)?;
-    if let Some(error) = told.only_errors.first().filter(|_| plan.is_level_2()) {
-        if !is_initialised_late(&requests) {
-            return Err(format!("the only producer of an id goes on, at level 2: {error}"));
-        }
+    if let Some(error) = told.only_errors.first().filter(|_| plan.is_level_2() && !is_initialised_late(&requests)) {
+        return Err(format!("the only producer of an id goes on, at level 2: {error}"));
     }
     match world.cluster().violations().first() {
         Some(violation) => Err(format!("brokers accept what is sent: {violation}")),

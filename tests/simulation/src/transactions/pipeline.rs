@@ -199,7 +199,6 @@ impl Pipeline {
         let builder = self
             .world
             .producer_builder()
-
             .set("client.id", member)
             .set("transaction.timeout.ms", self.world.pick(&["3000", "10000", "60000"]))
             .set("request.timeout.ms", "3000")
@@ -218,7 +217,8 @@ impl Pipeline {
             let known = self.assignment.borrow().clone();
             let partitions = only.map_or_else(|| known.partitions_of(&member), |partition| vec![partition]);
             let has_work = |partition: i32| {
-                self.committed(partition) < self.input_end(partition) && known.partitions_of(&member).contains(&partition)
+                self.committed(partition) < self.input_end(partition)
+                    && known.partitions_of(&member).contains(&partition)
             };
             if only.is_some_and(|partition| !has_work(partition)) {
                 break;
@@ -344,7 +344,9 @@ impl Pipeline {
         }
         match missing.first() {
             None => Ok(()),
-            Some(first) => Err(format!("each input record is in the output: {} are missing, as {first}", missing.len())),
+            Some(first) => {
+                Err(format!("each input record is in the output: {} are missing, as {first}", missing.len()))
+            }
         }
     }
 }

@@ -67,7 +67,9 @@ impl Plan {
         };
         let release = match application {
             // Earlier brokers cannot check generations.
-            Application::Pipeline(Grouping::Classic) => *random.pick(&[Release::NEWEST, Release::V4_0, Release::V3_9, Release::V2_8]),
+            Application::Pipeline(Grouping::Classic) => {
+                *random.pick(&[Release::NEWEST, Release::V4_0, Release::V3_9, Release::V2_8])
+            }
             Application::Pipeline(Grouping::Consumer) => *random.pick(&[Release::NEWEST, Release::V4_0]),
             _ => *random.pick(&[
                 Release::NEWEST,

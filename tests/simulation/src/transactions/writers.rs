@@ -87,7 +87,6 @@ impl Writer {
             let timeout = world.pick(&["2000", "10000", "60000"]);
             let builder = world
                 .producer_builder()
-
                 .set("client.id", client_id.clone())
                 .set("transaction.timeout.ms", timeout)
                 .set("delivery.timeout.ms", world.pick(&["4000", "120000"]))
@@ -99,7 +98,8 @@ impl Writer {
             let killed_after = (!is_last).then(|| world.millis(world.pick(&[30, 300, 3_000, 30_000])));
             let is_only = self.is_alone && lives == 1;
             let this = Self { number: self.number + LIVES * life as usize, ..self.clone() };
-            let ended = process(world, built, killed_after, move |producer| this.live(producer, client_id, is_only)).await;
+            let ended =
+                process(world, built, killed_after, move |producer| this.live(producer, client_id, is_only)).await;
             world.note(format_args!("process {} ends: {ended:?}", self.number));
             match ended {
                 Some(End::Done | End::Fenced) => return,
@@ -231,10 +231,9 @@ impl Writer {
             if world.percent(20) {
                 world.sleep(world.millis(world.pick(&[5, 300, 6_000]))).await;
             }
-            if world.percent(10) {
-                if let Some(accepted) = pending.pop() {
-                    has_failed |= accepted.await.is_err();
-                }
+            let awaited = if world.percent(10) { pending.pop() } else { None };
+            if let Some(accepted) = awaited {
+                has_failed |= accepted.await.is_err();
             }
         }
         if world.percent(30) {
@@ -282,7 +281,9 @@ impl Writer {
             BeginError::InterruptedCommit(outcome) => match self.last_pending() {
                 Some(number) => self.committed(number, outcome.map_err(|error| *error), is_only),
                 None => {
-                    self.told.borrow_mut().violated("the outcome of a commit is told once", format_args!("{outcome:?}"));
+                    self.told
+                        .borrow_mut()
+                        .violated("the outcome of a commit is told once", format_args!("{outcome:?}"));
                     Ok(())
                 }
             },
