@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kafka_batch_simulation::transactions::{Counts, check_plan};
 
 /// The number of plans, each with 64 schedules.
-const PLANS: u64 = 14;
+const PLANS: u64 = 8;
 /// The first plan.
 const FIRST: u64 = 1_000;
 
