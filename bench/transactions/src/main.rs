@@ -97,9 +97,10 @@ fn measure(writes: bool) -> Result<(), Box<dyn Error>> {
     let mut commits: [[Vec<f64>; 2]; 2] = Default::default();
     let mut rates: [Vec<f64>; 2] = Default::default();
     for round in 0..ROUNDS {
-        for (client, run) in [java(&servers, &format!("java-{round}")), own(&["commit", &servers, &format!("ours-{round}")])]
-            .into_iter()
-            .enumerate()
+        for (client, run) in
+            [java(&servers, &format!("java-{round}")), own(&["commit", &servers, &format!("ours-{round}")])]
+                .into_iter()
+                .enumerate()
         {
             let run = run?;
             eprintln!("round {round}, client {client}: {run:?}");
@@ -108,7 +109,8 @@ fn measure(writes: bool) -> Result<(), Box<dyn Error>> {
             }
         }
         let id = format!("rate-{round}");
-        for (kind, run) in [own(&["publish", &servers, "8"]), own(&["publish", &servers, "8", &id])].into_iter().enumerate()
+        for (kind, run) in
+            [own(&["publish", &servers, "8"]), own(&["publish", &servers, "8", &id])].into_iter().enumerate()
         {
             let run = run?;
             eprintln!("round {round}, kind {kind}: {run:?}");
@@ -116,10 +118,14 @@ fn measure(writes: bool) -> Result<(), Box<dyn Error>> {
         }
     }
     let of = |figures: &[f64]| median(figures.to_vec()).unwrap_or(f64::NAN);
-    let ratio = |ours: &[f64], theirs: &[f64]| of(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>());
+    let ratio = |ours: &[f64], theirs: &[f64]| {
+        of(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+    };
     let mut table = String::from("| | Java's client | kafka-batch | ratio | target |\n|---|--:|--:|--:|--:|\n");
     for (row, (what, target)) in
-        [("processor time, ms", JAVA_PROCESSOR_TARGET), ("median time, ms", JAVA_LATENCY_TARGET)].into_iter().enumerate()
+        [("processor time, ms", JAVA_PROCESSOR_TARGET), ("median time, ms", JAVA_LATENCY_TARGET)]
+            .into_iter()
+            .enumerate()
     {
         let [theirs, ours] = [&commits[0][row], &commits[1][row]];
         let _ = writeln!(
@@ -130,7 +136,8 @@ fn measure(writes: bool) -> Result<(), Box<dyn Error>> {
             ratio(ours, theirs)
         );
     }
-    let mut rate_table = String::from("| | without transactions | in transactions | ratio | target |\n|---|--:|--:|--:|--:|\n");
+    let mut rate_table =
+        String::from("| | without transactions | in transactions | ratio | target |\n|---|--:|--:|--:|--:|\n");
     let _ = writeln!(
         rate_table,
         "| thousand records a second | {:.1} | {:.1} | {:.2} | ≥ {RATE_TARGET:.1} |",

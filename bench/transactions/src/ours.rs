@@ -102,7 +102,8 @@ pub fn publish(servers: &str, id: Option<&str>, time: Duration) -> Result<(), Bo
                     for _ in 0..RECORDS {
                         batch.extend([Record::new(&value)])?;
                     }
-                    pending.push_back(producer.send_batch(batch, TopicPartition::new(TOPIC, number % PARTITIONS)).await?);
+                    pending
+                        .push_back(producer.send_batch(batch, TopicPartition::new(TOPIC, number % PARTITIONS)).await?);
                     if pending.len() > 2 * BATCHES_OF_1_MIB {
                         pending.pop_front().ok_or("one is pending")?.await?;
                         if !count(of_batch) {
