@@ -140,9 +140,9 @@ fn publish(listener: &str, token: String) -> Result<(), SendError> {
 }
 
 #[track_caller]
-fn is_refused(listener: &str, token: String) {
+fn is_refused(listener: &str, token: &str) {
     let begun = Instant::now();
-    let error = publish(listener, token.clone()).unwrap_err();
+    let error = publish(listener, token.to_owned()).unwrap_err();
     assert!(matches!(error.reason, SendErrorReason::Authentication(_)), "{error}");
     let text = error.to_string();
     assert!(text.contains("OAUTHBEARER: the broker refuses the token: invalid_token, so it has expired, "), "{text}");
@@ -162,18 +162,18 @@ fn signed_tokens_are_accepted() {
 fn tokens_that_nobody_has_signed_are_accepted_where_that_is_allowed() {
     let unsecured = || JwtIssuer::unsecured(&claims(AUDIENCE, ISSUER, -1, 600));
     publish("UNSECURED", unsecured()).unwrap();
-    is_refused("SIGNED", unsecured());
-    is_refused("UNSECURED", JwtIssuer::unsecured(&claims(AUDIENCE, ISSUER, -600, -300)));
+    is_refused("SIGNED", &unsecured());
+    is_refused("UNSECURED", &JwtIssuer::unsecured(&claims(AUDIENCE, ISSUER, -600, -300)));
 }
 
 #[test]
 #[ignore = "starts a real broker"]
 fn what_the_broker_does_not_accept_is_refused_in_words() {
     let sign = |claims: String| world().issuer.sign(&claims);
-    is_refused("SIGNED", sign(claims("another.example", ISSUER, -1, 600)));
-    is_refused("SIGNED", sign(claims(AUDIENCE, "https://another.example", -1, 600)));
-    is_refused("SIGNED", sign(claims(AUDIENCE, ISSUER, -600, -300)));
-    is_refused("SIGNED", JwtIssuer::new().sign(&claims(AUDIENCE, ISSUER, -1, 600)));
+    is_refused("SIGNED", &sign(claims("another.example", ISSUER, -1, 600)));
+    is_refused("SIGNED", &sign(claims(AUDIENCE, "https://another.example", -1, 600)));
+    is_refused("SIGNED", &sign(claims(AUDIENCE, ISSUER, -600, -300)));
+    is_refused("SIGNED", &JwtIssuer::new().sign(&claims(AUDIENCE, ISSUER, -1, 600)));
 }
 
 /// Kafka allows for a difference of 30 s (`sasl.oauthbearer.clock.skew.seconds`): this side's clock may be ahead. (Kafka 4.4 also
@@ -188,7 +188,7 @@ fn clocks_may_differ_by_half_a_minute() {
         world().issuer.sign(&claims)
     };
     publish("SIGNED", valid_from(15)).unwrap();
-    is_refused("SIGNED", valid_from(60));
+    is_refused("SIGNED", &valid_from(60));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn extensions_are_accepted_by_the_broker_s_default() {
     Tokio::block_on(async {
         let token = world().signed(600);
         let producer = world().producer("SIGNED", move || jwt(&token)?.extension("pool", "blue"));
-        producer.publish_batch(Publish::to(&topic()).partition(0).messages(&["one"])).await.unwrap();
+        producer.publish_batch(Publish::to(topic()).partition(0).messages(&["one"])).await.unwrap();
     });
 }
 

@@ -67,7 +67,8 @@ const ROUNDS_PER_POLL: usize = 16;
 /// - **Shutdown.** At the end of the source everything is sent, and the stream ends with the last outcome.
 ///   [`stop`](Self::stop) does the same at any time. [`into_unsent`](Self::into_unsent) stops at once and returns the messages
 ///   that were not sent.
-/// - **Memory.** [`recycle`](Self::recycle) takes outcomes back, and uses their memory again.
+/// - **Memory.** [`recycle`](Self::recycle) takes outcomes back, and uses their memory again. A batch that waits to be sent may
+///   have up to one and a half times the memory of its bytes, which are what `buffer.memory` counts.
 ///
 /// # Cancellation safety
 ///

@@ -73,7 +73,8 @@ impl<'p> Transaction<'p> {
     /// [`commit`](Self::commit) waits for the batch.
     ///
     /// # Errors
-    /// The batch was not accepted. Nothing of it was sent, the error has the batch, and the transaction goes on.
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch. The transaction goes on without it, and
+    /// [`commit`](Self::commit) does not know of it: send the batch again, or abort.
     pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.producer.send_batch(batch, to).await
     }

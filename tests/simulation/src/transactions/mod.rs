@@ -5,8 +5,8 @@
 //! with all that their producer has not sent yet; what is in transit still arrives. Several processes have the same transactional
 //! id. A seed determines everything, also which of the two applications runs:
 //!
-//! - [`writers`]: processes that write transactions to several partitions, and commit, abort or drop them;
-//! - [`pipeline`]: a group of processes that consume, transform and produce (KIP-447).
+//! - `writers`: processes that write transactions to several partitions, and commit, abort or drop them;
+//! - `pipeline`: a group of processes that consume, transform and produce (KIP-447).
 
 mod chance;
 mod laws;
