@@ -15,6 +15,7 @@ use crate::subject::{Subject, Tokio};
 
 const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../docs/guide.md");
+const EXACTLY_ONCE: &str = include_str!("../../docs/exactly_once.md");
 
 /// The README's example over each transport: only the line that names the producer differs.
 macro_rules! over_each_producer {
@@ -137,7 +138,7 @@ fn the_pages_contain_the_code_that_runs_here() {
 
 #[test]
 fn the_pages_have_no_hidden_lines() {
-    for (name, page) in [("README.md", README), ("docs/guide.md", GUIDE)] {
+    for (name, page) in [("README.md", README), ("docs/guide.md", GUIDE), ("docs/exactly_once.md", EXACTLY_ONCE)] {
         let mut is_code = false;
         for line in page.lines() {
             if line.starts_with("```") {

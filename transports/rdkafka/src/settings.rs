@@ -291,6 +291,8 @@ mod tests {
             .client_id("me")
             .acks(Acks::Leader)
             .enable_idempotence(false)
+            .transactional_id("orders-7")
+            .transaction_timeout(seconds(12))
             .max_in_flight_requests_per_connection(3)
             .request_timeout(seconds(7))
             .delivery_timeout(Duration::MAX)
