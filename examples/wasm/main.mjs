@@ -67,7 +67,7 @@ function turn() {
     if (producer.append(pass(Buffer.from(`reading ${next}`)))) next++;
     else if (!producer.send(now())) break;
   }
-  if (next == records && !isFinishing && producer.send(now())) {
+  if (next == records && !isFinishing && (next === 0 || producer.send(now()))) {
     isFinishing = true;
     producer.finish(now());
   }
@@ -78,7 +78,7 @@ function turn() {
 const code = await readFile(module);
 const size = code.length;
 producer = (await WebAssembly.instantiate(code, { host: imports })).instance.exports;
-const names = Buffer.concat([Buffer.from(host), Buffer.from(topic)]);
-pass(names);
-producer.start(host.length, topic.length, Number(port), randomBytes(8).readBigUInt64LE(), now(), Date.now());
+const names = [host, topic].map((name) => Buffer.from(name));
+pass(Buffer.concat(names));
+producer.start(names[0].length, names[1].length, Number(port), randomBytes(8).readBigUInt64LE(), now(), Date.now());
 turn();

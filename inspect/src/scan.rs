@@ -23,6 +23,8 @@ const PREFIX: usize = 12;
 pub(crate) struct Options<'a> {
     pub(crate) filter: &'a Filter,
     pub(crate) skips_damaged: bool,
+    /// Whether the input may grow, so that there is no end at which an incomplete batch is reported.
+    pub(crate) is_followed: bool,
     pub(crate) max_decompressed: usize,
     pub(crate) max_bytes: usize,
 }
@@ -176,11 +178,15 @@ pub(crate) fn scan<R: Read>(
                     continue;
                 }
                 let size = least as u64;
+                let damage = Damage::TooLarge { at, size, limit: options.max_bytes };
+                if options.is_followed && !options.skips_damaged {
+                    return Ok(End::Damaged(damage));
+                }
                 let present = window.skip(size)?;
-                if present < size {
+                // What is not there yet is skipped by later calls.
+                if present < size && !options.is_followed {
                     return Ok(End::Complete(Some(Tail { at, present, expected: Some(size) })));
                 }
-                let damage = Damage::TooLarge { at, size, limit: options.max_bytes };
                 if !options.skips_damaged {
                     return Ok(End::Damaged(damage));
                 }

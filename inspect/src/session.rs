@@ -207,6 +207,7 @@ impl<'a> Session<'a> {
         let options = Options {
             filter,
             skips_damaged: args.skips_damaged(),
+            is_followed: args.follow,
             max_decompressed: args.max_decompressed,
             max_bytes: args.max_bytes,
         };
@@ -240,17 +241,25 @@ impl<'a> Session<'a> {
 
     fn end_file(&mut self, name: &str, heading: &str, sums: &Sums, end: &End) -> io::Result<()> {
         self.show.end_file(&mut self.out)?;
+        // A broker writes to the last segment only.
+        let is_cut = matches!(end, End::Complete(Some(_)))
+            && segment::after(Path::new(name)).is_ok_and(|following| following.is_some());
         if self.args.stats {
             self.statistics(heading, &sums.statistics)?;
         }
         if self.args.check {
             let Sums { batches, records, bytes, problems, .. } = sums;
-            writeln!(self.out, "{name}: {batches} batches, {records} records, {bytes} bytes, {}", counted(*problems))?;
+            let problems = counted(problems + u64::from(is_cut));
+            writeln!(self.out, "{name}: {batches} batches, {records} records, {bytes} bytes, {problems}")?;
         }
         // Errors of this file are written to standard error next; its output should precede them.
         self.out.flush()?;
         match end {
             End::Complete(None) => {}
+            End::Complete(Some(tail)) if is_cut => {
+                self.worst = self.worst.max(1);
+                report(&format!("error: {name}: {tail}, and another segment follows"));
+            }
             End::Complete(Some(tail)) => report(&format!("{name}: {tail}")),
             End::Damaged(damage) => {
                 self.worst = self.worst.max(1);

@@ -96,7 +96,7 @@ impl Statistics {
     fn offsets(&mut self, batch: &RecordBatch<'_>, found: &Found<'_>) {
         let decoded = found.summary.offsets;
         let first = batch.base_offset().or(decoded.map(|(first, _)| first));
-        let last = batch.next_offset().map(|next| next - 1).or(decoded.map(|(_, last)| last));
+        let last = batch.next_offset().map(|next| next.saturating_sub(1)).or(decoded.map(|(_, last)| last));
         let (Some(first), Some(last)) = (first, last) else { return };
         self.first_offset = self.first_offset.or(Some(first));
         // The first batch of a file is after no gap.

@@ -185,7 +185,8 @@ fn after_a_lost_response(runtime: &Runtime, address: &str) -> Result<String, Str
     Ok(match (stored.len(), delivery.base_offset()) {
         (3, Some(0)) => "once in the log".into(),
         (3, None) => "once in the log, offset unknown".into(),
-        (count, offset) => format!("**{count} records in the log**, of 3; offset {offset:?}"),
+        (count, Some(offset)) => format!("**{count} records in the log**, of 3; offset {offset}"),
+        (count, None) => format!("**{count} records in the log**, of 3; offset unknown"),
     })
 }
 

@@ -59,9 +59,13 @@ impl SpareBuffers {
         if self.classes.len() <= class {
             self.classes.resize_with(class + 1, Vec::new);
         }
-        let mut others = (0..self.classes.len()).rev().filter(|&other| other != class);
+        let mut others = (0..self.classes.len()).rev().filter(|&other| other != class).peekable();
         while self.capacity + size > max {
-            let Some(freed) = others.find_map(|other| self.classes[other].pop()) else { return };
+            let Some(&other) = others.peek() else { return };
+            let Some(freed) = self.classes[other].pop() else {
+                others.next();
+                continue;
+            };
             self.capacity -= freed.capacity();
         }
         self.capacity += size;
@@ -114,5 +118,7 @@ mod tests {
             spare.put(Vec::with_capacity(1_000), 8_000);
         }
         assert_eq!((spare.capacity, spare.classes[class_of(1_000)].len()), (8_000, 8));
+        spare.put(Vec::with_capacity(4_000), 8_000);
+        assert_eq!((spare.capacity, spare.classes[class_of(1_000)].len()), (8_000, 4), "several of a class are freed");
     }
 }

@@ -41,7 +41,7 @@ impl fmt::Display for Problem {
                 f,
                 "{timestamp} is not the latest timestamp up to offset {offset}: a batch that begins before has {found}"
             ),
-            Self::NoTransaction { entry } => write!(f, "the entry {entry} does not end where it has begun"),
+            Self::NoTransaction { entry } => write!(f, "the entry {entry} ends before it begins"),
         }
     }
 }
@@ -78,7 +78,8 @@ pub(crate) fn check(path: &Path, kind: Kind, max_bytes: usize, report: &mut dyn 
     } else {
         let filter = Filter::default();
         // Its records are not decoded, only the headers and checksums of the batches are.
-        let options = Options { filter: &filter, skips_damaged: true, max_decompressed: 0, max_bytes };
+        let options =
+            Options { filter: &filter, skips_damaged: true, is_followed: false, max_decompressed: 0, max_bytes };
         let mut latest = i64::MIN;
         let mut end = -1;
         scan(&mut Window::new(File::open(segment)?), &options, &mut |found| {
@@ -111,7 +112,7 @@ pub(crate) fn check(path: &Path, kind: Kind, max_bytes: usize, report: &mut dyn 
             }
             latest =
                 latest.max(found.batch.and_then(RecordBatch::header).map_or(i64::MIN, |header| header.max_timestamp));
-            end = end.max(found.batch.and_then(RecordBatch::next_offset).map_or(first, |next| next - 1));
+            end = end.max(found.batch.and_then(RecordBatch::next_offset).map_or(first, |next| next.saturating_sub(1)));
             Ok(())
         })?;
         // What is left refers to the last batch, or to nothing.

@@ -98,7 +98,8 @@ impl Session<'_> {
         heading: &str,
     ) -> io::Result<()> {
         let fetch::Partition { topic, partition, error_code, records } = *partition;
-        let of_topic = format!("{topic}-{partition} in response {correlation_id}");
+        // A name from the network may have line ends, and sequences that terminals obey.
+        let of_topic = format!("{}-{partition} in response {correlation_id}", topic.escape_debug());
         let separator = if heading.is_empty() { "" } else { ": " };
         let (name, heading) = (format!("{name}: {of_topic}"), format!("{heading}{separator}{of_topic}"));
         if error_code != 0 {

@@ -205,6 +205,36 @@ fn a_directory_is_followed_from_its_first_segment() {
     assert_eq!(follower.offset(), 6);
 }
 
+#[test]
+fn a_length_that_no_batch_has_ends_a_follower_at_once() {
+    let directory = directory("followed-damage");
+    let path = directory.join(format!("{:020}.log", 0));
+    let mut damaged = batch(3, 10);
+    damaged[8..12].copy_from_slice(&1_000_000_000_i32.to_be_bytes());
+    fs::write(&path, [batch(0, 10), damaged].concat()).expect("written");
+    let mut follower = Follower::start(&path);
+    assert_eq!([follower.offset(), follower.offset(), follower.offset()], [0, 1, 2]);
+    let mut error = String::new();
+    BufReader::new(follower.child.stderr.take().expect("a pipe")).read_line(&mut error).expect("a line");
+    assert!(error.contains("1000000012 bytes"), "{error}");
+    assert_eq!(follower.child.wait().expect("a status").code(), Some(1));
+}
+
+#[test]
+fn a_batch_that_is_cut_off_is_damage_unless_it_is_in_the_last_segment() {
+    let directory = directory("cut-off");
+    let path = |base: i64| directory.join(format!("{base:020}.log"));
+    let (first, last) = (batch(3, 10), batch(6, 10));
+    for (first, last, status) in [(&first[..], &last[..70], 0), (&first[..70], &last[..], 1)] {
+        fs::write(path(3), first).expect("written");
+        fs::write(path(6), last).expect("written");
+        let output = program().arg("--check").arg(&directory).output().expect("the program to run");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{error}");
+        assert_eq!(error.contains("and another segment follows"), status == 1, "{error}");
+    }
+}
+
 /// Returns a Fetch response v4 with the records of two partitions, with its size.
 fn response(correlation_id: i32, sets: [&[u8]; 2]) -> Vec<u8> {
     let mut body = correlation_id.to_be_bytes().to_vec();

@@ -118,7 +118,8 @@ impl<R> ProducerBuilder<R> {
     /// `request.timeout.ms`. After an error it is called again when the next connection is made; while another token is still
     /// valid, after 10 s.
     ///
-    /// The future is polled by the producer's task. What blocks has to be done on another thread.
+    /// The future is polled by the producer's task. What blocks has to be done on another thread. It needs a timeout of its own: before
+    /// it is complete, no other token is asked for, and connections fail. A panic ends the producer.
     ///
     /// ```
     /// use std::time::Duration;

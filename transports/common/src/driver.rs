@@ -410,6 +410,7 @@ impl Driver {
             match self.machine.poll_output(now) {
                 Output::Event(event @ Event::Failed { .. }) => self.dispatch_stopped(event),
                 Output::Event(Event::Closed) | Output::Wait(_) => break,
+                Output::Event(Event::TokenRequired) => {} // nothing will connect: the application is not asked
                 Output::Event(event) => self.dispatch(event),
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
             }

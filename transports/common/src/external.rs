@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input, Sasl};
 use kafka_batch_core::transaction::{
     AbortError, BeginError, CommitError, GroupMetadata, InitTransactionsError, OffsetAndMetadata, SendOffsetsError,
 };
@@ -101,8 +101,12 @@ impl ExternalDriver {
         seed: u64,
     ) -> Result<(Producer, Self), ConfigError> {
         const HOW: &str = "TLS is configured by the event loop's own object: set that, and leave this setting out";
+        const NO_TOKENS: &str = "there is no provider of tokens here: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
         let settings: Settings = settings.into_iter().collect();
         let parsed = settings::parse(&settings, &ProducerConfig::default(), options)?;
+        if let Some(Sasl::OAuthBearer(_)) = parsed.machine.sasl {
+            return Setting { name: "sasl.mechanism", found: "OAUTHBEARER" }.wrong(NO_TOKENS);
+        }
         if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
             return Setting { name, found }.wrong(HOW);
         }

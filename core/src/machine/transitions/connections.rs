@@ -203,7 +203,8 @@ impl Machine {
             error.partial = connection.partial();
         }
         error.mismatch = self.mismatch(&error);
-        if matches!(error.kind, ConnectionErrorKind::Refused(_) | ConnectionErrorKind::OAuth(OAuthError::Refused(_))) {
+        // Not after other errors, such as that a port has no OAUTHBEARER: every attempt to connect to it would need another token.
+        if matches!(error.kind, ConnectionErrorKind::OAuth(OAuthError::Refused(_))) {
             self.forget_token();
         }
         if error.kind.is_authentication() {

@@ -221,9 +221,11 @@ settings! {
         "Prevents retries from duplicating or reordering batches. If it is not set, it is off with other `acks` than `all` and \
          with more than 5 requests in flight; if it is set, these are errors";
     transactional_id(impl Into<String>): String = OrUnset(Text { longest: i16::MAX as usize }), "transactional.id", Described("none"),
-        "The name of a [transactional producer](crate::TransactionalProducer). Each one that is alive at the same time needs a name          of its own, and keeps it when it is restarted. Needs `acks=all` and idempotence";
+        "The name of a [transactional producer](crate::TransactionalProducer). Each one that is alive at the same time needs a name \
+         of its own, and keeps it when it is restarted. Needs `acks=all` and idempotence";
     transaction_timeout(Duration): Duration = Millis::new(1, INT), "transaction.timeout.ms", Value("60000"),
-        "The coordinator aborts a transaction that is open for longer. Brokers refuse more than their `transaction.max.timeout.ms`          (15 minutes)";
+        "The coordinator aborts a transaction that is open for longer. Brokers refuse more than their `transaction.max.timeout.ms` \
+         (15 minutes)";
     max_in_flight_requests_per_connection(usize): usize = Whole { least: 1, most: 1_000_000 },
         "max.in.flight.requests.per.connection" | "max.in.flight", Value("5"),
         "Maximum number of requests on one connection without a response";

@@ -32,9 +32,10 @@ use crate::oneshot::Slot;
 /// # }
 /// ```
 ///
-/// Each request is made on a thread of its own, which ends with it. Redirections are not followed. The certificate of the
-/// endpoint has to be of an authority that the system trusts, or of [`ca_pem`](Self::ca_pem).
-#[derive(Clone, Debug)]
+/// Each request is made on a thread of its own, which ends with it. Redirections are not followed, and proxies are not used, whatever
+/// the environment says. The certificate of the endpoint has to be of an authority that the system trusts, or of
+/// [`ca_pem`](Self::ca_pem). Over `http://` the secret and the tokens are sent in the clear.
+#[derive(Clone)]
 #[must_use]
 pub struct ClientCredentials {
     endpoint: String,
@@ -44,6 +45,21 @@ pub struct ClientCredentials {
     ca_pem: Option<String>,
     timeout: Duration,
     extensions: Vec<(String, String)>,
+}
+
+/// Omits the secret, the values of the extensions, and an endpoint that has credentials itself.
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, id, scope, timeout, extensions, .. } = self;
+        let names: Vec<_> = extensions.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ClientCredentials")
+            .field("endpoint", if endpoint.contains('@') { &"(not shown)" } else { endpoint })
+            .field("id", id)
+            .field("scope", scope)
+            .field("timeout", timeout)
+            .field("extensions", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The longest response that is read, in bytes.
@@ -178,7 +194,9 @@ impl ClientCredentials {
     /// Returns a text of the endpoint, unless it repeats the secret.
     fn shown(&self, text: &str) -> String {
         let mut text = text.replace(|character: char| character.is_control(), " ");
-        if self.secret.is_repeated_in(&text) {
+        // It was sent percent-encoded, and an endpoint may repeat the header.
+        let sent = Secret::new(encoded(self.secret.expose()));
+        if self.secret.is_repeated_in(&text) || sent.is_repeated_in(&text) {
             return "(not shown, since it may repeat the secret)".into();
         }
         if let Some((end, _)) = text.char_indices().nth(300) {

@@ -117,6 +117,12 @@ fn what_the_endpoint_refuses_is_an_error_in_words() {
             r#"{"error":"invalid_client","error_description":"not hunter2 & more"}"#,
             "it answers with the status 400 Bad Request: (not shown, since it may repeat the secret)",
         ),
+        // base64 of "a+client%3A1:hunter2+%26+more", which is what was sent
+        (
+            "400 Bad Request",
+            r#"{"error":"no: Basic YStjbGllbnQlM0ExOmh1bnRlcjIrJTI2K21vcmU="}"#,
+            "it answers with the status 400 Bad Request: (not shown, since it may repeat the secret)",
+        ),
         ("503 Service Unavailable", "<html>", "it answers with the status 503 Service Unavailable"),
         ("302 Found", "", "it answers with the status 302 Found"),
         ("200 OK", "{}", "its answer has no access_token"),
@@ -150,8 +156,10 @@ fn an_endpoint_that_does_not_answer_is_an_error() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let shown = format!("{:?}", ClientCredentials::new("https://h", "id", "hunter2"));
-    assert!(shown.contains("id") && !shown.contains("hunter2"), "{shown}");
+    let credentials = ClientCredentials::new("https://me:horse@h", "id", "hunter2").extension("pool", "battery");
+    let shown = format!("{credentials:?}");
+    assert!(shown.contains("id") && shown.contains("pool"), "{shown}");
+    assert!(!["hunter2", "horse", "battery"].iter().any(|secret| shown.contains(secret)), "{shown}");
 }
 
 /// Only an endpoint with a certificate of the given authority gets the credentials.
