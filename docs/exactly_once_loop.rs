@@ -10,7 +10,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 /// Runs until an error that only a new process can repair. Restart it then: it continues where the last commit has ended.
 pub async fn respond(brokers: &str, partition: i32) -> Result<(), Box<dyn Error>> {
-    // One name for each input partition: whoever starts for it fences the former one, and ends its transaction.
+    // One name for each input partition: one that starts for it fences the former one, and ends its transaction.
     let id = format!("responder-{partition}");
     let builder = TokioProducer::builder().set("bootstrap.servers", brokers).transactional_id(id);
     let mut producer = builder.build_transactional().await?;
@@ -54,7 +54,7 @@ async fn transform(
         match transaction.commit().await {
             Ok(()) => return Ok(true),
             Err(CommitError::Aborted(_)) => return Ok(false), // begin again, from the committed offset
-            Err(error) => return Err(error.into()),           // fenced, fatal, or unknown: the offset tells after a restart
+            Err(error) => return Err(error.into()),           // fenced, fatal, or unknown: the offset shows it after a restart
         }
     }
     transaction.abort().await?;

@@ -19,6 +19,7 @@ pub(super) fn all() -> Errors {
         },
         Cause::Unsupported { .. } => Cause::Unsupported { api: ApiKey::EndTxn, what: "why" },
         Cause::Incomplete(_) => Cause::Incomplete(ApiKey::EndTxn),
+        Cause::OffsetsTimedOut { .. } => Cause::OffsetsTimedOut { limit: LIMIT, last: Some(Box::new(Cause::Closed)) },
         Cause::Aborted => Cause::Aborted,
         Cause::Closed => Cause::Closed,
         Cause::Stopped => Cause::Stopped,

@@ -1,8 +1,10 @@
 //! The cause of an error of a transaction.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
-use crate::cause::{ConnectionError, ProducerIdError};
+use crate::cause::{ConnectionError, Limit, ProducerIdError};
+use crate::due_to::DueTo;
 use crate::failure::FailureReason;
 use crate::protocol::{ApiKey, BrokerError, RequestEncodeError};
 use crate::record::TopicPartition;
@@ -46,6 +48,14 @@ pub enum TransactionCause {
     /// The broker's response lacks what was asked for.
     #[error("the response to {} does not answer the request", .0.name())]
     Incomplete(ApiKey),
+    /// Offsets were not committed in time.
+    #[error("the offsets were not committed within {}{}", Limit("delivery.timeout.ms", *limit), DueTo(last.as_deref()))]
+    OffsetsTimedOut {
+        /// `delivery.timeout.ms`.
+        limit: Duration,
+        /// The last error, after which the request was sent again.
+        last: Option<Box<TransactionCause>>,
+    },
     /// The application has aborted the transaction before this was done.
     #[error("the transaction was aborted before")]
     Aborted,

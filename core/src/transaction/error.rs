@@ -16,12 +16,12 @@ pub enum InitTransactionsError {
     /// The coordinator has not assigned a producer id in time. Try again: this happens while brokers start, and while an
     /// earlier transaction with this `transactional.id` is being ended.
     TimedOut {
-        /// The value of that setting.
+        /// `delivery.timeout.ms`.
         limit: Duration,
         /// The last error, if there was one.
         cause: Option<TransactionCause>,
     },
-    /// Trying again without a change is futile.
+    /// Without a change it fails again.
     Fatal(TransactionCause),
 }
 
@@ -46,7 +46,8 @@ pub enum SendOffsetsError {
     /// The transaction will not be committed: abort it, and begin again from the offsets that the group has committed. If
     /// the group has a new generation, read its partitions first.
     Aborted(TransactionCause),
-    /// Another producer with this `transactional.id` has taken over: stop.
+    /// Another producer with this `transactional.id` has taken over: stop. (With `transaction.version` 0
+    /// or 1, the coordinator answers in the same way after `transaction.timeout.ms`: then build a new producer.)
     Fenced(TransactionCause),
     /// This producer cannot go on: correct the cause, and build a new one.
     Fatal(TransactionCause),
@@ -59,10 +60,10 @@ pub enum CommitError {
     /// It is not committed, and will not be. The producer goes on: begin again from the offsets that the group has committed.
     Aborted(TransactionCause),
     /// It may be committed, or not: no response says so. Build a new producer with the same `transactional.id`, which ends the
-    /// transaction either way, and then read the offsets that the group has committed: they tell.
+    /// transaction either way, and then read the offsets that the group has committed: they show it.
     Unknown(TransactionCause),
     /// It is not committed. Another producer with this `transactional.id` has taken over: stop. (With `transaction.version` 0
-    /// or 1, the coordinator answers in the same way after `transaction.timeout.ms`.)
+    /// or 1, the coordinator answers in the same way after `transaction.timeout.ms`: then build a new producer.)
     Fenced(TransactionCause),
     /// It is not committed, and this producer cannot go on: correct the cause, and build a new one.
     Fatal(TransactionCause),
@@ -73,7 +74,8 @@ pub enum CommitError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AbortError {
-    /// Another producer with this `transactional.id` has taken over: stop.
+    /// Another producer with this `transactional.id` has taken over: stop. (With `transaction.version` 0
+    /// or 1, the coordinator answers in the same way after `transaction.timeout.ms`: then build a new producer.)
     Fenced(TransactionCause),
     /// This producer cannot go on: correct the cause, and build a new one.
     Fatal(TransactionCause),

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 /// The consumer group whose offsets are committed, and the member of it that commits them (KIP-447): Kafka's
-/// `ConsumerGroupMetadata`. A consumer that subscribes knows it. (`rdkafka` 0.39 does not tell the generation.)
+/// `ConsumerGroupMetadata`. A consumer that subscribes knows it. (`rdkafka` 0.39 has no accessor for the generation.)
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupMetadata {
     group: String,

@@ -273,6 +273,7 @@ impl Driver {
             }
             Err(SealError { reason, batch, .. }) => {
                 let reason = FailureReason::Seal(Box::new(reason));
+                self.machine.fail_transaction(&to, &reason, now); // the batch was accepted, so this is its outcome
                 let error = DeliveryError::new(to, reason, Fate::NotWritten, *batch);
                 self.complete(Waiter::Messages(partition, completer), permits, Err(error));
             }
@@ -304,7 +305,11 @@ impl Driver {
                     MachineSendErrorKind::NoTransaction | MachineSendErrorKind::TransactionAborted => {
                         FailureReason::TransactionAborted
                     }
-                    kind => FailureReason::Transport(TransportError::new(kind)),
+                    kind => {
+                        let reason = FailureReason::Transport(TransportError::new(kind));
+                        self.machine.fail_transaction(&error.to, &reason, now);
+                        reason
+                    }
                 };
                 let batch = error.batch.into_batch();
                 self.complete(waiter, permits, Err(DeliveryError::new(error.to, reason, Fate::NotWritten, batch)));
@@ -386,10 +391,13 @@ impl Driver {
         self.queue.topics.fail_lookups(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
         if was_closed {
             // Commands that were queued after the machine was closed have no effect, but their futures must complete.
+            let now = self.now();
             for command in self.commands.drain(..) {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
-                    Command::Close(_, None) | Command::LookupTopic(_) | Command::Transaction(_) => {}
+                    Command::Close(_, None) | Command::LookupTopic(_) => {}
+                    // The machine refuses it.
+                    Command::Transaction(command) => self.transactions.apply(command, &mut self.machine, now),
                     Command::Send(_) | Command::SendFromChannel(_) | Command::SendMessages(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }

@@ -20,7 +20,7 @@ use crate::producer::{Pending, Producer};
 /// What is sent through it is visible to consumers of committed records after [`commit`](Self::commit), and never if that does not
 /// succeed. **Dropping it aborts it**, in the background: the next [`begin`](crate::TransactionalProducer::begin) waits for that.
 ///
-/// A batch or offsets that fail doom the transaction: what follows is refused
+/// After a batch or offsets have failed, the transaction can only be aborted: what follows is refused
 /// ([`FailureReason::TransactionAborted`](kafka_batch_core::FailureReason::TransactionAborted)), and
 /// [`commit`](Self::commit) aborts it and returns [`CommitError::Aborted`] with the first cause. So there is no need to await the
 /// outcome of each batch.
@@ -123,7 +123,11 @@ impl<'p> Transaction<'p> {
     }
 
     /// Commits offsets of a consumer group in the transaction (KIP-447): those of the **next** records to read. The group continues
-    /// from them if and only if the transaction is committed. Completes once the group's coordinator has them.
+    /// from them if and only if the transaction is committed. Completes once the group's coordinator has them. If the future is
+    /// dropped, they stay part of the transaction.
+    ///
+    /// If they are not accepted within `delivery.timeout.ms`, for example because the topic does not exist, the transaction can only
+    /// be aborted.
     ///
     /// # Errors
     /// The transaction will not be committed.
@@ -140,8 +144,9 @@ impl<'p> Transaction<'p> {
     /// Commits the transaction, once every batch, message and offset of it was acknowledged. If one of them has failed, aborts it
     /// instead.
     ///
-    /// It waits for the coordinator as long as that takes. The future can be dropped: the commit goes on, and the next
-    /// [`begin`](crate::TransactionalProducer::begin) returns how it has ended.
+    /// It waits for the coordinator as long as that takes. Once the future was polled, it can be dropped: the commit goes on,
+    /// and the next [`begin`](crate::TransactionalProducer::begin) returns how it has ended. If it is dropped before, the transaction
+    /// is aborted.
     ///
     /// # Errors
     /// The variants of [`CommitError`] say what to do next.

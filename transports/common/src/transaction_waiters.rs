@@ -23,7 +23,7 @@ pub(crate) enum TransactionCommand {
 }
 
 /// Defines what a sender owns, with the outcome that is sent if the driver ends before.
-macro_rules! awaited {
+macro_rules! senders {
     ($($(#[$doc:meta])* $name:ident: $error:ident::$variant:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Debug)]
@@ -39,7 +39,7 @@ macro_rules! awaited {
     )+};
 }
 
-awaited! {
+senders! {
     /// Transactions are initialised.
     Init: InitTransactionsError::Fatal;
     /// A transaction is begun.
@@ -63,8 +63,9 @@ pub(crate) struct TransactionWaiters {
 }
 
 impl TransactionWaiters {
-    /// Passes a command to the machine. The machine refuses a command only after it was closed, or if a transaction that was
-    /// dropped has ended already.
+    /// Passes a command to the machine. The machine refuses a command only after it was closed, if a transaction that was
+    /// dropped has ended already, or if the program does not keep the order of commands, which only
+    /// [`external`](crate::external) allows.
     pub(crate) fn apply(&mut self, command: TransactionCommand, machine: &mut Machine, now: Instant) {
         const CLOSED: TransactionCause = TransactionCause::Closed;
         match command {

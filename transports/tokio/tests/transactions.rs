@@ -8,7 +8,7 @@ use std::time::Duration;
 use kafka_batch_core::transaction::{
     AbortError, BeginError, CommitError, GroupMetadata, InitTransactionsError, SendOffsetsError, TransactionCause,
 };
-use kafka_batch_core::{FailureReason, Publish, Record, TopicPartition};
+use kafka_batch_core::{BatchOptions, Compression, FailureReason, Publish, Record, TopicPartition};
 use kafka_batch_testing::{ApiKey, CoordinatorKind, Fault, FaultKind, ReceivedRequest, TestCluster, Topic};
 use kafka_batch_tokio::{BuildTransactionalError, ConfigError, TokioProducer, Transaction, TransactionalProducer};
 
@@ -155,6 +155,34 @@ async fn a_batch_that_is_refused_aborts_the_transaction_and_the_producer_goes_on
         transaction.commit().await.unwrap();
         assert_eq!(committed(&cluster, 0), ["again"], "level {level}");
     }
+}
+
+#[tokio::test]
+async fn messages_whose_batch_cannot_be_sealed_abort_the_transaction() {
+    let cluster = cluster(2);
+    let options = BatchOptions::default().compression(Compression::gzip());
+    let builder = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).batch_options(options);
+    let mut producer = builder.transactional_id(ID).build_transactional().await.unwrap();
+    // Incompressible, and larger than a batch may be: that is known only when it is compressed.
+    let mut random = 1_u64;
+    let message: Vec<u8> = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 56) as u8
+    })
+    .take(2 << 20)
+    .collect();
+    let transaction = producer.begin().await.unwrap();
+    drop(transaction.enqueue(("orders", 0), &message).await.unwrap());
+    send(&transaction, 1, &["one"]).await;
+    let Err(CommitError::Aborted(TransactionCause::Batch { to, .. })) = transaction.commit().await else {
+        panic!("it was committed without the message");
+    };
+    assert_eq!(to, TopicPartition::new("orders", 0));
+    assert_eq!(committed(&cluster, 1), [""; 0]);
+    let transaction = producer.begin().await.unwrap();
+    send(&transaction, 1, &["two"]).await;
+    transaction.commit().await.unwrap();
+    assert_eq!(committed(&cluster, 1), ["two"]);
 }
 
 #[tokio::test]

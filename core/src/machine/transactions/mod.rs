@@ -15,7 +15,8 @@
 //!
 //! Below level 2, a request that was not answered may be executed later, when the next transaction is open under the same
 //! epoch: a late EndTxn would commit half of it, and a late batch would join it. So after any such request, and after each
-//! transaction that failed, the epoch is bumped before the next one. Brokers before 2.5 cannot bump it: there the producer has to be built anew.
+//! transaction that failed, the epoch is bumped before the next one. Brokers before 2.5 cannot bump it: there the producer has to be built
+//! anew after a request that was not answered, or a batch that has failed, and keeps its epoch after other failures.
 
 pub(super) mod coordinator;
 pub(super) mod offsets;
@@ -70,7 +71,7 @@ pub(super) struct Transactions {
     pub(super) deadline: Option<Instant>,
     /// The last error after which a request is sent again.
     pub(super) last_error: Option<TransactionCause>,
-    /// A failure for good that a batch has met, and that is not applied yet.
+    /// A final failure that a batch has met, and that is not applied yet.
     pub(super) pending_failure: Option<(Transition, TransactionCause)>,
     /// Why the state is final.
     pub(super) failure: Option<TransactionCause>,
@@ -100,15 +101,15 @@ pub(super) struct Current {
     pub(super) is_commit_in_flight: bool,
     /// EndTxn to commit may have been executed, and no response says so, or the contrary.
     pub(super) is_maybe_committed: bool,
-    /// The event that the application waits for.
-    pub(super) awaited: Option<Awaited>,
+    /// The command that the application waits for.
+    pub(super) command: Option<EndCommand>,
 }
 
-/// The event that the application waits for at the end of a transaction.
+/// The command that ends a transaction, and is answered with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
-    Committed,
-    Aborted,
+pub(super) enum EndCommand {
+    Commit,
+    Abort,
 }
 
 impl Transactions {
@@ -183,9 +184,11 @@ impl Transactions {
         (!self.is_level_2()).then_some(self.current.serial)
     }
 
-    /// Records that the transaction can only be aborted. The first cause counts.
+    /// Records that the transaction can only be aborted. The first cause counts. Has no effect while EndTxn to commit may have
+    /// been executed: only its response decides then.
     pub(super) fn doom(&mut self, cause: TransactionCause) {
-        if self.state.has_transaction() && self.current.doomed.is_none() {
+        let is_decided = self.current.is_commit_in_flight || self.current.is_maybe_committed;
+        if self.state.has_transaction() && self.current.doomed.is_none() && !is_decided {
             self.current.doomed = Some(cause);
             self.current.must_fail_waiting = true;
         }
@@ -298,5 +301,18 @@ mod tests {
         let mut ready = Transactions::new("id".into());
         ready.doom(cause());
         assert!(ready.current.doomed.is_none());
+    }
+
+    #[test]
+    fn only_the_response_decides_once_a_commit_may_have_been_executed() {
+        let changes: [fn(&mut Current); 2] =
+            [|current| current.is_commit_in_flight = true, |current| current.is_maybe_committed = true];
+        for change in changes {
+            let mut transactions = open(2);
+            transactions.change(Transition::Commit);
+            change(&mut transactions.current);
+            transactions.doom(cause());
+            assert!(transactions.current.doomed.is_none());
+        }
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::machine::query::Query;
 use crate::protocol::{TxnOffsetCommitPartition, TxnOffsetCommitTopic};
 use crate::record::TopicPartition;
+use crate::time::Instant;
 use crate::transaction::{GroupMetadata, OffsetAndMetadata};
 
 /// The id of a call of [`Machine::send_offsets`](crate::machine::Machine::send_offsets). Ids count up from 0 in the order of the calls.
@@ -19,6 +20,8 @@ pub(in crate::machine) struct PendingOffsets {
     pub(in crate::machine) id: OffsetsId,
     pub(in crate::machine) group: GroupMetadata,
     pub(in crate::machine) offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    /// When they are given up: `delivery.timeout.ms` after the call.
+    pub(in crate::machine) deadline: Instant,
 }
 
 /// The offsets of a transaction. Those of one call are sent after those of the calls before it.
@@ -38,12 +41,13 @@ impl Offsets {
         &mut self,
         group: GroupMetadata,
         mut offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        deadline: Instant,
     ) -> OffsetsId {
         let id = self.skip();
         offsets.reverse();
         offsets.sort_by(|(one, _), (other, _)| one.cmp(other)); // stable, so the last one of a partition is the first
         offsets.dedup_by(|(later, _), (kept, _)| later == kept);
-        self.pending.push_back(PendingOffsets { id, group, offsets });
+        self.pending.push_back(PendingOffsets { id, group, offsets, deadline });
         id
     }
 
@@ -114,7 +118,10 @@ mod tests {
         let mut offsets = Offsets::default();
         let at = |topic: &str, partition, offset: i64| (TopicPartition::new(topic, partition), offset.into());
         let all = Vec::from([at("b", 1, 5), at("a", 0, 1), at("b", 0, 7), at("b", 1, 6)]);
-        assert_eq!(offsets.push(GroupMetadata::unfenced("g"), all), OffsetsId(0));
+        assert_eq!(
+            offsets.push(GroupMetadata::unfenced("g"), all, Instant::from_start(core::time::Duration::ZERO)),
+            OffsetsId(0)
+        );
         let topics = offsets.first().unwrap().topics();
         let found: Vec<(&str, Vec<(i32, i64)>)> = topics
             .iter()

@@ -92,7 +92,7 @@ impl TransactionState {
         matches!(self, Self::Open | Self::Committing | Self::Aborting)
     }
 
-    /// Returns `true` if the producer has failed for good.
+    /// Returns `true` if the state is final.
     pub(in crate::machine) const fn is_final(self) -> bool {
         matches!(self, Self::Fenced | Self::Fatal)
     }

@@ -223,6 +223,7 @@ impl Machine {
             if is_refused {
                 self.follow_leader(index, response);
             }
+            self.fail_waiting_unless_committable(); // it was answered, so nothing of it can arrive later
         }
         self.finish_transition(index);
     }

@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::{Lifecycle, Machine};
+use crate::failure::FailureReason;
 use crate::machine::event::{Event, InvalidTransactionState, MachineSendErrorKind, TransactionEvent};
 use crate::machine::io::Output;
 use crate::machine::timers::Timer;
-use crate::machine::transactions::{Awaited, OffsetsId, TransactionState, Transactions, Transition};
+use crate::machine::transactions::{EndCommand, OffsetsId, TransactionState, Transactions, Transition};
 use crate::record::TopicPartition;
 use crate::time::Instant;
 use crate::transaction::{
@@ -35,9 +36,13 @@ impl Machine {
     pub fn init_transactions(&mut self, now: Instant) -> Result<(), InvalidTransactionState> {
         self.begin_command(now)?;
         let deadline = self.now + self.config.delivery_timeout;
+        let is_open = self.lifecycle == Lifecycle::Open;
         let transactions = self.transactions()?;
         if let Some((_, cause)) = failure(transactions) {
             self.transaction_event(TransactionEvent::Initialized(Err(InitTransactionsError::Fatal(cause))));
+        } else if !is_open && transactions.state() == TransactionState::Uninitialized {
+            let error = InitTransactionsError::Fatal(TransactionCause::Closed);
+            self.transaction_event(TransactionEvent::Initialized(Err(error)));
         } else if transactions.change(Transition::Initialize) {
             transactions.deadline = Some(deadline);
             self.timers.set(Timer::TransactionDeadline, deadline);
@@ -79,7 +84,8 @@ impl Machine {
     }
 
     /// Commits offsets of a group in the transaction: those of the next records to read. Reported as
-    /// [`TransactionEvent::OffsetsSent`]. The last offset of a partition counts.
+    /// [`TransactionEvent::OffsetsSent`], at the latest after `delivery.timeout.ms`: then the transaction can only be aborted, as
+    /// after a batch that has failed. The last offset of a partition counts.
     ///
     /// # Errors
     /// No transaction is open.
@@ -90,6 +96,7 @@ impl Machine {
         now: Instant,
     ) -> Result<OffsetsId, InvalidTransactionState> {
         self.begin_command(now)?;
+        let deadline = self.now + self.config.delivery_timeout;
         let transactions = self.transactions()?;
         let is_empty = offsets.is_empty();
         let failed = failure(transactions);
@@ -102,7 +109,7 @@ impl Machine {
             (Some((_, cause)), _) => Err(SendOffsetsError::Fatal(cause)),
             (None, Some(cause)) => Err(SendOffsetsError::Aborted(cause)),
             (None, None) if is_empty => Ok(()),
-            (None, None) => return Ok(transactions.offsets.push(group, offsets)),
+            (None, None) => return Ok(transactions.offsets.push(group, offsets, deadline)),
         };
         let id = transactions.offsets.skip();
         self.transaction_event(TransactionEvent::OffsetsSent { id, result });
@@ -121,7 +128,7 @@ impl Machine {
             let error = if state == TransactionState::Fenced { CommitError::Fenced } else { CommitError::Fatal };
             self.transaction_event(TransactionEvent::Committed(Err(error(cause))));
         } else if transactions.change(Transition::Commit) {
-            transactions.current.awaited = Some(Awaited::Committed);
+            transactions.current.command = Some(EndCommand::Commit);
         } else {
             return Err(transactions.invalid());
         }
@@ -144,12 +151,22 @@ impl Machine {
         } else if core::mem::take(&mut transactions.begin_requested) {
             self.transaction_event(TransactionEvent::Aborted(Ok(())));
         } else if transactions.change(Transition::Abort) {
-            transactions.current.awaited = Some(Awaited::Aborted);
+            transactions.current.command = Some(EndCommand::Abort);
             transactions.current.must_fail_waiting = true;
         } else {
             return Err(transactions.invalid());
         }
         Ok(())
+    }
+
+    /// Records that a batch of the open transaction cannot be passed to [`send`](Self::send), for example because it cannot be
+    /// sealed: the transaction can only be aborted. Has no effect if none is open.
+    pub fn fail_transaction(&mut self, to: &TopicPartition, reason: &FailureReason, now: Instant) {
+        self.advance(now);
+        self.misuse.on_change(self.now);
+        if self.transaction_state() == Some(TransactionState::Open) {
+            self.doom(TransactionCause::batch(to, reason));
+        }
     }
 
     /// Returns the state of transactions; `None` without a `transactional.id`.
@@ -194,7 +211,7 @@ impl Transactions {
     }
 }
 
-/// Returns the state and the cause, if the producer has failed for good.
+/// Returns the state and the cause, if the state is final.
 fn failure(transactions: &Transactions) -> Option<(TransactionState, TransactionCause)> {
     let state = transactions.state();
     state.is_final().then(|| (state, transactions.failure.clone().unwrap_or(TransactionCause::Closed)))

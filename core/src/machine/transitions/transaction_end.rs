@@ -1,5 +1,6 @@
 //! The end of transactions: what can only be aborted, committed or aborted, fenced, closed.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Machine;
@@ -10,7 +11,7 @@ use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::timers::Timer;
 use crate::machine::transactions::verdict::{self, Verdict};
-use crate::machine::transactions::{Awaited, NextEpoch, TransactionState, Transactions, Transition};
+use crate::machine::transactions::{EndCommand, NextEpoch, TransactionState, Transactions, Transition};
 use crate::protocol::ApiKey;
 use crate::transaction::{
     AbortError, BeginError, CommitError, InitTransactionsError, SendOffsetsError, TransactionCause,
@@ -24,6 +25,7 @@ impl Machine {
             self.fail_transactions(transition, cause);
         }
         self.give_up_when_overdue();
+        self.give_up_overdue_offsets();
         self.fail_waiting_in_transaction();
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         if transactions.state() == TransactionState::Committing && transactions.current.doomed.is_some() {
@@ -63,6 +65,15 @@ impl Machine {
             self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result });
         }
         self.fail_waiting_batches();
+    }
+
+    /// Has what waits failed at the next poll, if its transaction cannot be committed any more.
+    pub(super) fn fail_waiting_unless_committable(&mut self) {
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        let state = transactions.state();
+        let is_over = state.is_final() || state == TransactionState::Aborting;
+        transactions.current.must_fail_waiting |=
+            is_over || state.has_transaction() && transactions.current.doomed.is_some();
     }
 
     fn fail_waiting_batches(&mut self) {
@@ -117,12 +128,12 @@ impl Machine {
         let transition = if next_epoch == NextEpoch::Bump { Transition::EndedBeforeBump } else { Transition::Ended };
         transactions.change(transition);
         let doomed = transactions.current.doomed.take();
-        match transactions.current.awaited.take() {
-            Some(Awaited::Committed) => {
+        match transactions.current.command.take() {
+            Some(EndCommand::Commit) => {
                 let result = doomed.map_or(Ok(()), |cause| Err(CommitError::Aborted(cause)));
                 self.transaction_event(TransactionEvent::Committed(result));
             }
-            Some(Awaited::Aborted) => self.transaction_event(TransactionEvent::Aborted(Ok(()))),
+            Some(EndCommand::Abort) => self.transaction_event(TransactionEvent::Aborted(Ok(()))),
             None => {}
         }
         if obtained.is_err() {
@@ -137,7 +148,7 @@ impl Machine {
         self.dirty = true;
     }
 
-    /// Ends transactions for good.
+    /// Ends transactions: the state becomes final.
     pub(super) fn fail_transactions(&mut self, transition: Transition, cause: TransactionCause) {
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let was_initializing = transactions.state() == TransactionState::Initializing;
@@ -149,7 +160,7 @@ impl Machine {
         transactions.deadline = None;
         let current = &mut transactions.current;
         let is_maybe_committed = current.is_maybe_committed || current.is_commit_in_flight;
-        let awaited = current.awaited.take();
+        let command = current.command.take();
         current.must_fail_waiting = false;
         let begin_requested = core::mem::take(&mut transactions.begin_requested);
         if was_initializing {
@@ -160,8 +171,8 @@ impl Machine {
             self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result: Err(error(cause.clone())) });
         }
         self.fail_waiting_batches();
-        match awaited {
-            Some(Awaited::Committed) => {
+        match command {
+            Some(EndCommand::Commit) => {
                 let error = match (is_maybe_committed, is_fenced) {
                     (true, _) => CommitError::Unknown,
                     (false, true) => CommitError::Fenced,
@@ -169,7 +180,7 @@ impl Machine {
                 };
                 self.transaction_event(TransactionEvent::Committed(Err(error(cause.clone()))));
             }
-            Some(Awaited::Aborted) => {
+            Some(EndCommand::Abort) => {
                 let error = if is_fenced { AbortError::Fenced } else { AbortError::Fatal };
                 self.transaction_event(TransactionEvent::Aborted(Err(error(cause.clone()))));
             }
@@ -197,6 +208,17 @@ impl Machine {
         let connection = || self.network.last_error(None, begun).map(|last| last.error.clone().into());
         let cause = transactions.last_error.take().or_else(connection);
         self.transaction_event(TransactionEvent::Initialized(Err(InitTransactionsError::TimedOut { limit, cause })));
+    }
+
+    /// Gives up the transaction when its first offsets were not committed within `delivery.timeout.ms`.
+    fn give_up_overdue_offsets(&mut self) {
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        let Some(deadline) = transactions.offsets.first().map(|first| first.deadline) else { return };
+        if deadline > self.now {
+            return self.set_transaction_timer(deadline);
+        }
+        let last = transactions.last_error.take().map(Box::new);
+        self.doom(TransactionCause::OffsetsTimedOut { limit: self.config.delivery_timeout, last });
     }
 
     /// Aborts an open transaction, because the producer is closed, and begins no other.

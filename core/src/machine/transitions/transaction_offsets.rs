@@ -1,5 +1,6 @@
 //! TxnOffsetCommit: commits offsets of a group in a transaction, at the coordinator of the group.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -107,17 +108,14 @@ impl Machine {
         transactions.offsets.query.on_response();
         // If it is gone, the transaction has failed meanwhile.
         let Some(first) = transactions.offsets.first() else { return };
-        let results: Vec<(&str, i32, ErrorCode)> = response
+        let results: BTreeMap<(&str, i32), ErrorCode> = response
             .topics
             .iter()
             .flat_map(|topic| {
-                topic.partitions.iter().map(|found| (topic.name.as_str(), found.partition_index, found.error_code))
+                topic.partitions.iter().map(|found| ((topic.name.as_str(), found.partition_index), found.error_code))
             })
             .collect();
-        let of = |to: &TopicPartition| {
-            let found = results.iter().find(|(topic, partition, _)| *topic == to.topic && *partition == to.partition);
-            found.map(|(_, _, code)| *code)
-        };
+        let of = |to: &TopicPartition| results.get(&(to.topic.as_str(), to.partition)).copied();
         let codes: Option<Vec<ErrorCode>> = first.offsets.iter().map(|(to, _)| of(to)).collect();
         let Some(codes) = codes else { return self.doom(TransactionCause::Incomplete(ApiKey::TxnOffsetCommit)) };
         // The worst of them decides: if one offset is refused, none is committed.
@@ -127,6 +125,7 @@ impl Machine {
         let key = CoordinatorKey::Group(group);
         match verdict::offset_commit(worst) {
             Verdict::Done => {
+                transactions.offsets.query.reset(now);
                 let id = transactions.offsets.pop().map(|offsets| offsets.id);
                 transactions.current.is_confirmed = true;
                 transactions.last_error = None;

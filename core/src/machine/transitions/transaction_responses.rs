@@ -1,5 +1,6 @@
 //! The responses of the transaction coordinator, of brokers that name coordinators, and missing responses.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::Machine;
@@ -44,15 +45,18 @@ impl Machine {
         match (verdict::find_coordinator(endpoint.error_code), u16::try_from(endpoint.port)) {
             (Verdict::Done, Ok(port)) if endpoint.node_id >= 0 => {
                 self.cluster.add_broker(endpoint.node_id, endpoint.host, port);
+                self.accumulator.schedule.wake(Condition::Leader); // the broker may lead partitions, too
                 if let Some(coordinator) = self.coordinator(key) {
                     coordinator.found(endpoint.node_id);
                 }
             }
+            // Its offsets have failed meanwhile: the response concerns no transaction.
+            (Verdict::Abort | Verdict::Fatal, _) if !self.needs_coordinator(key) => self.coordinator_query_failed(key),
             (Verdict::Abort, _) if *key != CoordinatorKey::Transaction => {
                 self.coordinator_query_failed(key);
                 self.doom(error.into());
             }
-            (Verdict::Fatal, _) => {
+            (Verdict::Abort | Verdict::Fatal, _) => {
                 self.coordinator_query_failed(key);
                 self.fail_transactions(Transition::Fail, error.into());
             }
@@ -63,6 +67,13 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Returns `true` if a request waits for this coordinator.
+    fn needs_coordinator(&self, key: &CoordinatorKey) -> bool {
+        let CoordinatorKey::Group(group) = key else { return true };
+        let first = self.transactions.as_deref().and_then(|transactions| transactions.offsets.first());
+        first.is_some_and(|first| first.group.group() == group)
     }
 
     /// Handles FindCoordinator that got no response, or no usable one.
@@ -159,16 +170,23 @@ impl Machine {
 
     /// Returns the error code that decides about these partitions: all of them are added, or none.
     fn worst_of(&self, partitions: &[PartitionIndex], response: &AddPartitionsToTxnResponse) -> ErrorCode {
+        let results: BTreeMap<(&str, i32), ErrorCode> = response
+            .topics
+            .iter()
+            .flat_map(|topic| {
+                topic.partitions.iter().map(|found| ((topic.name.as_str(), found.partition_index), found.error_code))
+            })
+            .collect();
         let code_of = |index: &PartitionIndex| {
             let partition = self.accumulator.partition(*index);
-            let topic = response.topics.iter().find(|topic| topic.name == partition.topic());
-            let mut results = topic.into_iter().flat_map(|topic| &topic.partitions);
-            let found = results.find(|result| result.partition_index == partition.number());
-            found.map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |found| found.error_code)
+            let found = results.get(&(partition.topic(), partition.number()));
+            found.copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         };
-        let all = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(|found| found.error_code));
-        let codes = partitions.iter().map(code_of).chain(all);
-        let worst = codes.max_by_key(|code| severity(verdict::add_partitions(*code))).unwrap_or(ErrorCode::NONE);
+        let codes = partitions.iter().map(code_of).chain(results.values().copied());
+        // One that was not attempted is not added, also if the response has no error of another one.
+        let rank =
+            |code: &ErrorCode| (severity(verdict::add_partitions(*code)), *code == ErrorCode::OPERATION_NOT_ATTEMPTED);
+        let worst = codes.max_by_key(rank).unwrap_or(ErrorCode::NONE);
         // Without another error, "not attempted" has no cause, so it is attempted again.
         let not_attempted = worst == ErrorCode::OPERATION_NOT_ATTEMPTED;
         if not_attempted { ErrorCode::COORDINATOR_LOAD_IN_PROGRESS } else { worst }
@@ -199,11 +217,9 @@ impl Machine {
 
     fn on_partitions_added(&mut self, partitions: &[PartitionIndex], error: BrokerError) {
         let verdict = verdict::add_partitions(error.code);
-        let Some(transactions) = self.transactions.as_deref_mut() else { return };
         if verdict != Verdict::Done {
-            return self.on_refusal(verdict, error);
+            return self.on_not_added(verdict, error);
         }
-        transactions.current.is_known = true;
         self.on_added();
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let is_open = matches!(transactions.state(), TransactionState::Open | TransactionState::Committing);
@@ -220,12 +236,22 @@ impl Machine {
     fn on_offsets_added(&mut self, group: String, error: BrokerError) {
         let verdict = verdict::add_offsets(error.code);
         if verdict != Verdict::Done {
-            return self.on_refusal(verdict, error);
+            return self.on_not_added(verdict, error);
         }
         self.on_added();
         if let Some(transactions) = self.transactions.as_deref_mut() {
             transactions.offsets.added(group);
         }
+    }
+
+    /// Handles an error of AddPartitionsToTxn or AddOffsetsToTxn.
+    fn on_not_added(&mut self, verdict: Verdict, error: BrokerError) {
+        if let Some(transactions) = self.transactions.as_deref_mut() {
+            // After these, the coordinator may have it in its log nevertheless, or get it there later.
+            transactions.current.is_known |=
+                verdict == Verdict::Coordinator || error.code == ErrorCode::REQUEST_TIMED_OUT;
+        }
+        self.on_refusal(verdict, error);
     }
 
     fn on_added(&mut self) {

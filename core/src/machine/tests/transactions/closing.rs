@@ -86,3 +86,13 @@ fn closing_ends_what_waits_to_begin_or_to_be_initialised() {
     assert!(world.transaction_events()[0].starts_with("Initialized(Err(Fatal(Closed"));
     assert!(is_closed(&world));
 }
+
+#[test]
+fn transactions_are_not_initialised_while_the_producer_is_closed() {
+    let mut world = uninitialized(2);
+    world.producer.close(CloseMode::Graceful, world.now);
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    assert_eq!(world.transaction_events(), ["Initialized(Err(Fatal(Closed)))"]);
+    assert!(is_closed(&world));
+}

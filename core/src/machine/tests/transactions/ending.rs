@@ -333,3 +333,39 @@ fn errors_of_an_abort_say_that_nothing_is_committed() {
     let [Event::Transaction(TransactionEvent::Aborted(Err(error)))] = &world.events[..] else { panic!() };
     assert!(matches!(error, AbortError::Fatal(TransactionCause::Broker(_))), "{error}");
 }
+
+#[test]
+fn a_batch_that_is_answered_after_another_has_failed_is_not_waited_for() {
+    for level in [0, 2] {
+        let mut world = with_a_batch(level);
+        world.responses.push_back(None);
+        for value in ["b", "c"] {
+            world.send(&[value], 0);
+            world.run();
+        }
+        world.silent_connections.clear();
+        let sent: Vec<Request> = world.requests.iter().filter(|request| request.api == PRODUCE).cloned().collect();
+        world.commit();
+        world.reply(&sent[0], ErrorCode::INVALID_RECORD);
+        assert!(world.transaction_events().is_empty(), "a batch is in flight");
+        world.reply(&sent[1], ErrorCode::NOT_ENOUGH_REPLICAS); // to be sent again, if the transaction could be committed
+        assert!(matches!(world.committed(), Err(CommitError::Aborted(_))));
+        assert_eq!(world.ends(), [false]);
+    }
+}
+
+#[test]
+fn what_the_coordinator_may_have_added_nevertheless_is_aborted_there() {
+    for code in [7, 15, 16] {
+        let mut world = world(0);
+        world.begin();
+        world.answer_with(ADD, [code]);
+        world.send(&["a"], 0);
+        world.run();
+        world.answer_with(END, [ErrorCode::INVALID_TXN_STATE.0]); // it has not
+        world.abort();
+        world.wait_ms(1_000);
+        assert_eq!((world.ends(), world.state()), (vec![false], TransactionState::Ready), "{code}");
+        assert_eq!(*world.transaction_events().last().unwrap(), "Aborted(Ok(()))", "{code}");
+    }
+}

@@ -130,3 +130,52 @@ fn a_member_that_the_brokers_cannot_check_is_an_error() {
     let Err(SendOffsetsError::Aborted(cause)) = result(&world) else { panic!("{:?}", result(&world)) };
     assert!(cause.to_string().contains("KIP-447"), "{cause}");
 }
+
+#[test]
+fn offsets_that_no_coordinator_accepts_are_given_up_after_the_delivery_timeout() {
+    for (api, level) in [(OFFSET_COMMIT, 2), (OFFSET_COMMIT, 0), (FIND, 2), (ADD_OFFSETS, 0)] {
+        let mut world = world(level);
+        world.begin();
+        world.answer_with(api, [3; 10_000]); // UNKNOWN_TOPIC_OR_PARTITION
+        send_offsets(&mut world);
+        world.commit();
+        world.wait_ms(119_000);
+        assert!(world.transaction_events().is_empty(), "{:?}", world.transaction_events());
+        world.wait_ms(2_000);
+        let Err(CommitError::Aborted(cause)) = world.committed() else { panic!("{:?}", world.committed()) };
+        let TransactionCause::OffsetsTimedOut { limit, last: Some(last) } = cause else { panic!("{cause:?}") };
+        assert_eq!(*limit, Duration::from_secs(120));
+        assert_eq!(last.broker_error().unwrap().code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{cause}");
+        assert!(matches!(result(&world), Err(SendOffsetsError::Aborted(_))));
+    }
+}
+
+#[test]
+fn a_late_answer_about_a_group_does_not_concern_the_next_transaction() {
+    for code in [30_i16, 120, -1] {
+        let mut world = world(2);
+        world.begin();
+        world.answer_with(FIND, [None]);
+        send_offsets(&mut world);
+        let find = world.requests.last().unwrap().clone();
+        assert_eq!(find.api, FIND);
+        world.abort();
+        world.forget();
+        world.begin();
+        world.send(&["a"], 0);
+        world.run();
+        world.answer_with(FIND, [code]);
+        let late = world.answer(&find).unwrap();
+        world.silent_connections.clear();
+        world.producer.handle_input(Input::Received(find.connection, &late), world.now);
+        world.run();
+        assert_eq!(world.state(), TransactionState::Open, "{code}");
+        if let Some(produce) = world.requests.iter().find(|request| request.api == PRODUCE).cloned() {
+            if world.fates().is_empty() {
+                world.reply(&produce, ErrorCode::NONE);
+            }
+        }
+        world.commit();
+        assert!(world.committed().is_ok(), "{code}: {:?}", world.committed());
+    }
+}
