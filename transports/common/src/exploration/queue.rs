@@ -123,6 +123,7 @@ impl Driver {
                 }
                 Command::LookupTopic(_) => continue,
                 Command::SendFromChannel(_) => unreachable!("no scenario has a channel"),
+                Command::Transaction(_) => unreachable!("no scenario has a transaction"),
             }
             let (InFlight::Batch(_, batch) | InFlight::Messages(_, _, batch, _)) = self.in_flight.back().unwrap();
             let records = batch.clone().into_batch();
