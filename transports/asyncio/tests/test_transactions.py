@@ -14,11 +14,13 @@ from kafka_batch import (
     CommitInterruptedError,
     ConfigError,
     DeliveryError,
+    EncodeError,
     GroupMetadata,
     InitTransactionsTimeoutError,
     KafkaBatch,
     Producer,
     ProducerFencedError,
+    SendError,
     TransactionAbortedError,
     TransactionError,
 )
@@ -88,7 +90,7 @@ def test_a_block_that_raises_aborts(cluster: Cluster) -> None:
     assert len(cluster.records("t")) == 3
 
 
-def test_a_batch_that_fails_dooms_its_transaction(cluster: Cluster) -> None:
+def test_a_transaction_with_a_batch_that_failed_is_aborted(cluster: Cluster) -> None:
     async def main() -> None:
         async with Producer(bootstrap_servers=cluster.bootstrap_servers, transactional_id="id") as producer:
             async with producer.transaction() as transaction:
@@ -126,7 +128,7 @@ def test_another_producer_of_the_same_name_fences(cluster: Cluster) -> None:
     assert committed(cluster) == [b"alive"]
 
 
-def test_a_commit_that_was_cancelled_goes_on_and_is_told_once(cluster: Cluster) -> None:
+def test_a_commit_that_was_cancelled_goes_on_and_is_reported_once(cluster: Cluster) -> None:
     async def main() -> None:
         async with Producer(bootstrap_servers=cluster.bootstrap_servers, transactional_id="id") as producer:
             is_sent = asyncio.Event()
@@ -151,6 +153,76 @@ def test_a_commit_that_was_cancelled_goes_on_and_is_told_once(cluster: Cluster) 
 
     run(main)
     assert committed(cluster) == [b"cancelled", b"next"]
+
+
+@pytest.mark.parametrize("is_aborted", [False, True])
+def test_what_is_not_accepted_at_the_end_of_its_block_is_not_in_the_next_transaction(
+    cluster: Cluster, is_aborted: bool
+) -> None:
+    async def main() -> None:
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers, transactional_id="id") as producer:
+            batch = producer.batch("batch")
+            cluster.inject("close_before", api="Metadata")  # so the topic is known only when the next transaction is open
+            async with producer.transaction() as one:
+                record = asyncio.create_task(one.send("input", "record", partition=0))
+                sent = asyncio.create_task(one.send_batch(batch, "input", partition=0))
+                await asyncio.sleep(0)
+                if is_aborted:
+                    await one.abort()
+            async with producer.transaction() as two:
+                for task in (record, sent):
+                    with pytest.raises(SendError, match="its transaction ended"):
+                        await task
+                await two.send("t", "other", partition=0)
+                await two.send("input", "record", partition=0)
+                await two.publish_batch(topic="input", batch=batch, partition=0)
+
+    run(main)
+    assert committed(cluster) == [b"other"]
+    assert [record.value for record in cluster.records("input", 0)] == [b"record", b"batch"]
+
+
+def test_the_work_of_a_block_that_raised_is_done_again_once(cluster: Cluster) -> None:
+    class Unencodable:
+        pass
+
+    async def main() -> None:
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers, transactional_id="id") as producer:
+            cluster.inject("close_before", api="Metadata")  # so the topic is known only when the next transaction is open
+            with pytest.raises(EncodeError):
+                async with producer.transaction() as one:
+                    await asyncio.gather(one.send("input", "x", partition=0), one.send("t", Unencodable(), partition=0))
+            async with producer.transaction() as two:
+                await two.send("t", "y", partition=0)
+                await two.send("input", "x", partition=0)
+
+    run(main)
+    assert committed(cluster) == [b"y"]
+    assert [record.value for record in cluster.committed_records("input", 0)] == [b"x"]
+
+
+def test_a_task_that_begins_during_the_commit_of_another_is_refused(cluster: Cluster) -> None:
+    async def main() -> None:
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers, transactional_id="id") as producer:
+            is_sent = asyncio.Event()
+
+            async def transact() -> None:
+                async with producer.transaction() as transaction:
+                    await transaction.send("t", "first", partition=0)
+                    is_sent.set()
+
+            task = asyncio.create_task(transact())
+            await is_sent.wait()
+            assert not task.done(), "it commits"
+            with pytest.raises(RuntimeError, match="one transaction at a time"):
+                async with producer.transaction():
+                    pass
+            await task
+            async with producer.transaction() as transaction:
+                await transaction.send("t", "second", partition=0)
+
+    run(main)
+    assert committed(cluster) == [b"first", b"second"]
 
 
 def test_a_begin_that_is_cancelled_begins_nothing(cluster: Cluster) -> None:

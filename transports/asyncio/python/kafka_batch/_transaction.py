@@ -90,12 +90,15 @@ class Transactions:
 
     async def commit(self, driver: Driver) -> None:
         """Commit the open transaction. Cancelling this does not cancel the commit."""
-        self._open = None
-        commit = self._commit = driver.result_of(driver.machine.commit_transaction())
         try:
-            await asyncio.shield(commit)
-        except TransactionError:
-            pass
+            commit = self._commit = driver.result_of(driver.machine.commit_transaction())
+            try:
+                await asyncio.shield(commit)
+            except TransactionError:
+                pass
+        finally:
+            # Only now: another task that begins one meanwhile would report this commit as interrupted.
+            self._open = None
         # Here it has ended: otherwise the next transaction waits for it.
         self._commit = None
         commit.result()
@@ -111,8 +114,9 @@ class Transaction(Sender):
     block raises an exception.
 
     What is sent in it is visible to consumers with ``isolation_level="read_committed"`` once it is committed, and never if it is
-    not. A batch or offsets that fail doom it: what follows is refused, and the end of the block aborts it and raises
-    `TransactionAbortedError`. So the outcome of each batch need not be awaited.
+    not. If a batch or offsets fail, it can only be aborted: what follows is refused, and the end of the block aborts it and raises
+    `TransactionAbortedError`. So the outcome of each batch need not be awaited, but its acceptance must be: what is not accepted
+    when the block ends raises `SendError`, and is in no transaction.
     """
 
     def __init__(self, transactions: Transactions, driver: Driver, machine: Machine) -> None:
@@ -148,9 +152,11 @@ class Transaction(Sender):
         """Commit offsets of a consumer group in the transaction: those of the next records to read, by topic and partition, each
         alone or with metadata. aiokafka's ``TopicPartition`` and ``OffsetAndMetadata`` are such tuples.
 
-        The group continues from them if and only if the transaction is committed. With the name of a group alone, offsets are
-        accepted from whoever sends them, also from a member that the group has lost: pass a `GroupMetadata` if the consumer
-        tells its generation and its member id.
+        The group continues from them if and only if the transaction is committed. With the name of a group alone, brokers accept
+        offsets from any producer, also on behalf of a consumer that has lost the partition in a rebalance: pass a `GroupMetadata`
+        if the consumer subscribes and exposes its generation and its member id, or assign its partitions.
+
+        Cancelling this does not withdraw the offsets: they stay in the transaction, and its commit waits for them.
 
         Raises `TransactionAbortedError` if the transaction will not be committed.
         """
@@ -192,7 +198,7 @@ class Transaction(Sender):
         try:
             await self._transactions.abort(self._driver)
         except TransactionError:
-            pass  # it is logged, and the next transaction raises it again; not committed it is in any case
+            pass  # it is logged, and the next transaction raises it again; in no case is this one committed
 
 
 def _retrieve(outcome: asyncio.Future[Any]) -> None:

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use kafka_batch_core::{DeliveryError, EnqueueError, FlushError, RecordDelivery, RecordDeliveryError, SendErrorReason};
+use kafka_batch_core::{
+    DeliveryError, EnqueueErrorReason, FlushError, RecordDelivery, RecordDeliveryError, SendErrorReason,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -20,7 +22,7 @@ pub(super) enum Outcome {
     Refused(SendErrorReason),
     /// With the topic.
     Record(String, Result<RecordDelivery, RecordDeliveryError>),
-    RecordRefused(EnqueueError),
+    RecordRefused(EnqueueErrorReason),
     Partitions(Result<NonZeroU32, SendErrorReason>),
     Flush(Result<(), FlushError>),
     Transaction(Result<(), TransactionFailure>),
@@ -34,7 +36,7 @@ pub(super) enum Action {
         port: u16,
         failures: usize,
     },
-    /// Some frames for the transport, whose number is told so that they can be reported as written.
+    /// Frames for the transport, and how many they are, to be reported as written later.
     Transmit {
         connection: u64,
         bytes: Vec<Bytes>,
@@ -118,7 +120,7 @@ impl Outcome {
                 Ok(Bound::new(py, delivery::RecordDelivery::new(topic, delivery))?.into_any())
             }
             Self::Record(_, Err(error)) => Err(delivery::record_error(py, &error)),
-            Self::RecordRefused(error) => Err(delivery::enqueue_error(py, error)),
+            Self::RecordRefused(reason) => Err(delivery::enqueue_error(py, reason)),
             Self::Partitions(Ok(count)) => Ok(count.get().into_pyobject(py)?.into_any()),
             Self::Flush(Ok(())) | Self::Transaction(Ok(())) => Ok(py.None().into_bound(py)),
             Self::Transaction(Err(failure)) => Err(failure.into_exception(py)),

@@ -2,7 +2,7 @@
 
 use kafka_batch_core as core;
 use kafka_batch_core::error::Rejection;
-use kafka_batch_core::{EnqueueError, EnqueueErrorReason, Fate, RecordDeliveryError, SendErrorReason};
+use kafka_batch_core::{EnqueueErrorReason, Fate, RecordDeliveryError, SendErrorReason};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
@@ -135,11 +135,11 @@ pub(super) fn record_error(py: Python<'_>, error: &RecordDeliveryError) -> PyErr
 }
 
 /// Returns the exception of a message that was not accepted.
-pub(super) fn enqueue_error(py: Python<'_>, error: EnqueueError) -> PyErr {
-    match error.reason {
+pub(super) fn enqueue_error(py: Python<'_>, reason: EnqueueErrorReason) -> PyErr {
+    match reason {
         EnqueueErrorReason::Append(error) => Refusal::Invalid(error).into_exception(py, None),
         EnqueueErrorReason::Send(reason) => send_error(py, &reason),
-        _ => exception(py, "SendError", (error.to_string(), false)),
+        other => exception(py, "SendError", (other.to_string(), false)),
     }
 }
 

@@ -32,7 +32,7 @@ use self::operations::{OperationId, Operations, OwnedRecord, Ready};
 use self::transactions::{Member, Offset};
 use crate::batch::{Flags, KafkaBatch};
 use crate::call::{Arg, Args};
-use crate::errors::{Refusal, exception};
+use crate::errors::exception;
 
 pub(crate) use self::delivery::{Delivery, RecordDelivery};
 pub(crate) use self::logs::install as collect_logs;
@@ -187,11 +187,7 @@ impl Machine {
                 Err(reason) => Err(reason),
             };
             drop(state);
-            sent.map(|()| id).map_err(|reason| match reason {
-                EnqueueErrorReason::Append(error) => Refusal::Invalid(error).into_exception(py, None),
-                EnqueueErrorReason::Send(reason) => delivery::send_error(py, &reason),
-                other => exception(py, "SendError", (other.to_string(), false)),
-            })
+            sent.map(|()| id).map_err(|reason| delivery::enqueue_error(py, reason))
         })
     }
 
@@ -220,14 +216,20 @@ impl Machine {
         })
     }
 
-    /// Begins to commit the transaction.
+    /// Begins to commit the transaction. Refuses what is not accepted yet.
     fn commit_transaction(&self, py: Python<'_>) -> PyResult<OperationId> {
-        self.transaction(py, |transactions, operations| operations.transaction(transactions.commit()))
+        self.transaction(py, |transactions, operations| {
+            operations.refuse_unaccepted();
+            operations.transaction(transactions.commit())
+        })
     }
 
-    /// Begins to abort the transaction.
+    /// Begins to abort the transaction. Refuses what is not accepted yet.
     fn abort_transaction(&self, py: Python<'_>) -> PyResult<OperationId> {
-        self.transaction(py, |transactions, operations| operations.transaction(transactions.abort()))
+        self.transaction(py, |transactions, operations| {
+            operations.refuse_unaccepted();
+            operations.transaction(transactions.abort())
+        })
     }
 
     /// Begins a flush.

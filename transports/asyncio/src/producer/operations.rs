@@ -2,17 +2,18 @@
 //! the future is polled at the next turn of the event loop.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::message::EncodeError;
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
-    AppendError, EnqueueError, FlushError, HeaderList, Record, SealedBatch, SendErrorReason, Timestamp,
+    AppendError, EnqueueErrorReason, FlushError, HeaderList, Record, SealedBatch, SendErrorReason, Timestamp,
 };
 use kafka_batch_transport::external::send_sealed;
 use kafka_batch_transport::waiting::Permits;
@@ -26,6 +27,9 @@ pub(super) type OperationId = u64;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Slot = Arc<Mutex<Option<SealedBatch>>>;
+
+const NOT_ACCEPTED_IN_TIME: &str = "its transaction ended before it was accepted: await each send in the block of its \
+    transaction, and send this in the next one";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,7 +73,7 @@ pub(super) enum Operation {
     /// It was refused, and is in the slot.
     RefusedBatch(Slot),
     Batch(Pending),
-    AcceptRecord(Boxed<Result<PendingRecord, EnqueueError>>),
+    AcceptRecord(Boxed<Result<PendingRecord, EnqueueErrorReason>>),
     Record(PendingRecord),
     Partitions(Boxed<Result<NonZeroU32, SendErrorReason>>),
     Flush(Boxed<Result<(), FlushError>>),
@@ -159,10 +163,31 @@ impl Operations {
         partition: Option<i32>,
         record: OwnedRecord,
     ) {
-        let future = async move { producer.enqueue((topic.as_str(), partition), record.as_record()).await };
+        let future = async move {
+            let accepted = producer.enqueue((topic.as_str(), partition), record.as_record()).await;
+            accepted.map_err(|error| error.reason)
+        };
         let waker = self.waker(id);
         self.each.insert(id, (Operation::AcceptRecord(Box::pin(future)), waker));
         lock(&self.ready.operations).push(id);
+    }
+
+    /// Refuses what is not accepted yet. For the end of a transaction, from which on it would be accepted into the next one.
+    pub(super) fn refuse_unaccepted(&mut self) {
+        let reason = || SendErrorReason::Transport(TransportError::new(NOT_ACCEPTED_IN_TIME));
+        for (&id, (operation, _)) in &mut self.each {
+            match operation {
+                Operation::AcceptBatch(future, _) => *future = Box::pin(ready(Err(reason()))),
+                Operation::AcceptRecord(future) => *future = Box::pin(ready(Err(reason().into()))),
+                Operation::RefusedBatch(_)
+                | Operation::Batch(_)
+                | Operation::Record(_)
+                | Operation::Partitions(_)
+                | Operation::Flush(_)
+                | Operation::Transaction(_) => continue,
+            }
+            lock(&self.ready.operations).push(id);
+        }
     }
 
     pub(super) fn partition_count(&mut self, producer: Producer, topic: String) -> OperationId {
@@ -228,7 +253,7 @@ impl Operation {
                 Self::Batch(pending) => return Pin::new(pending).poll(context).map(Box::new).map(Outcome::Batch),
                 Self::AcceptRecord(future) => match std::task::ready!(future.as_mut().poll(context)) {
                     Ok(pending) => Self::Record(pending),
-                    Err(error) => return Poll::Ready(Outcome::RecordRefused(error)),
+                    Err(reason) => return Poll::Ready(Outcome::RecordRefused(reason)),
                 },
                 Self::Record(pending) => {
                     let outcome = std::task::ready!(Pin::new(&mut *pending).poll(context));
