@@ -1,7 +1,8 @@
 """A Kafka cluster in the test's own process: no broker, no Java, no Docker.
 
-It stores what producers send, checks it as Kafka does, and returns it to consumers that assign their partitions. It has no
-consumer groups and no transactions. As a pytest fixture::
+It stores what producers send, checks it as Kafka does, and returns it to consumers that assign their partitions. It has
+transactions: `Cluster.committed_records` returns what consumers with ``isolation_level="read_committed"`` see, and
+`Cluster.committed_offsets` the offsets of a group. It has no members of consumer groups. As a pytest fixture::
 
     @pytest.fixture
     def kafka():
