@@ -217,7 +217,10 @@ class CommitUnknownError(TransactionError):
 
 
 class ProducerFencedError(TransactionError):
-    """The transaction is certainly not committed, and another producer with this ``transactional_id`` has taken over: stop."""
+    """The transaction is certainly not committed, and another producer with this ``transactional_id`` has taken over: stop.
+
+    With ``transaction.version`` 0 or 1, brokers answer in the same way after ``transaction_timeout_ms``: then build a new producer.
+    """
 
 
 class TransactionFatalError(TransactionError):
