@@ -223,8 +223,8 @@ impl Machine {
             if is_refused {
                 self.follow_leader(index, response);
             }
-            self.fail_waiting_unless_committable(); // it was answered, so nothing of it can arrive later
         }
+        self.fail_waiting_unless_committable(matches!(result, ProduceResult::Response(_)));
         self.finish_transition(index);
     }
 

@@ -67,13 +67,14 @@ impl Machine {
         self.fail_waiting_batches();
     }
 
-    /// Has what waits failed at the next poll, if its transaction cannot be committed any more.
-    pub(super) fn fail_waiting_unless_committable(&mut self) {
+    /// Has what waits failed at the next poll, if it must not be sent again: at all, once the state is final; as long as the
+    /// transaction can only be aborted, what was answered, so that nothing of it can arrive later.
+    pub(super) fn fail_waiting_unless_committable(&mut self, was_answered: bool) {
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let state = transactions.state();
-        let is_over = state.is_final() || state == TransactionState::Aborting;
-        transactions.current.must_fail_waiting |=
-            is_over || state.has_transaction() && transactions.current.doomed.is_some();
+        let is_aborted =
+            state == TransactionState::Aborting || state.has_transaction() && transactions.current.doomed.is_some();
+        transactions.current.must_fail_waiting |= state.is_final() || was_answered && is_aborted;
     }
 
     fn fail_waiting_batches(&mut self) {

@@ -369,3 +369,26 @@ fn what_the_coordinator_may_have_added_nevertheless_is_aborted_there() {
         assert_eq!(*world.transaction_events().last().unwrap(), "Aborted(Ok(()))", "{code}");
     }
 }
+
+#[test]
+fn a_fenced_producer_sends_nothing_again() {
+    for answer in [Some(ErrorCode::NOT_ENOUGH_REPLICAS), None] {
+        let mut world = with_a_batch(0);
+        world.responses.push_back(None);
+        for value in ["b", "c"] {
+            world.send(&[value], 0);
+            world.run();
+        }
+        world.silent_connections.clear();
+        let sent: Vec<Request> = world.requests.iter().filter(|request| request.api == PRODUCE).cloned().collect();
+        world.reply(&sent[0], ErrorCode::PRODUCER_FENCED);
+        assert_eq!((world.state(), world.fates().len()), (TransactionState::Fenced, 1), "one batch is in flight still");
+        world.forget();
+        match answer {
+            Some(code) => world.reply(&sent[1], code),
+            None => world.disconnect(sent[1].connection),
+        }
+        world.wait_ms(10_000);
+        assert_eq!((world.sent(), world.fates().len()), (vec![], 1), "{answer:?}");
+    }
+}
