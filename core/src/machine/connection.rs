@@ -1,6 +1,7 @@
 //! One connection to one broker: its handshake, its correlation ids, its requests in flight. It is independent of
 //! topics and batches: the sender of a request gets the correlation id of the response.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::ToString;
@@ -48,7 +49,7 @@ pub(super) struct Connection {
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
     /// How to authenticate again then.
-    session: Option<SaslSession>,
+    session: Option<Box<SaslSession>>,
     /// Whether a request was sent since the connection has been authenticated.
     is_used: bool,
     /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
@@ -64,7 +65,7 @@ enum State {
     /// Being established, with this deadline.
     Connecting(Instant),
     /// Awaiting a response of the handshake, with this deadline.
-    Handshake(Handshake, Instant),
+    Handshake(Box<Handshake>, Instant),
     Ready(Versions),
     /// Failed, to be closed.
     Failed,
@@ -210,7 +211,7 @@ impl Connection {
 
     /// Starts another authentication. No request may be pending: its response would be taken for one of the handshake.
     pub(super) fn reauthenticate(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
-        if let Some(session) = self.session.filter(|_| self.load() == 0) {
+        if let Some(session) = self.session.as_deref().copied().filter(|_| self.load() == 0) {
             self.rng.authentications = self.rng.authentications.wrapping_add(1);
             self.step(Handshake::again(config, session), config, now, events);
         }
@@ -339,16 +340,16 @@ impl Connection {
             Ok(HandshakeStep::Send(bytes, handshake)) => {
                 self.record_output(config);
                 let limit = response_limit(handshake.awaits_api_versions(), config);
-                self.state = State::Handshake(handshake, now + limit);
+                self.state = State::Handshake(Box::new(handshake), now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }
             Ok(HandshakeStep::AwaitToken(handshake)) => {
-                self.state = State::Handshake(handshake, now + config.request_timeout);
+                self.state = State::Handshake(Box::new(handshake), now + config.request_timeout);
                 events.push(ConnectionEvent::TokenRequired);
             }
             Ok(HandshakeStep::Ready { versions, session }) => {
                 self.session_until = session.map(|(lifetime, _)| now + self.usable_time(lifetime));
-                self.session = session.map(|(_, session)| session);
+                self.session = session.map(|(_, session)| Box::new(session));
                 self.is_used = false;
                 self.state = State::Ready(versions);
                 events.push(match self.rng.authentications {
