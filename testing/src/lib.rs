@@ -71,7 +71,8 @@
 //! - Timestamps are not limited, unless a topic says so.
 //!
 //! Everything from the network is hostile: lengths and counts are compared with the bytes that are there, a request is
-//! limited in size, and one that is malformed closes its connection.
+//! limited in size, and one that is malformed closes its connection. A client that does not read has no more requests executed
+//! once 16 MiB of responses wait for it.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -14,6 +14,10 @@ use crate::wire::{self, Frames, Request};
 /// A time that never comes: something is held until it is released.
 const HELD: Moment = Moment::MAX;
 
+/// From so many bytes of responses on that a client has not received, no further request of it is executed. Kafka executes one
+/// when the response to the one before is sent; here a client may be behind, but what is kept for it is limited.
+const MOST_UNSENT: usize = 1 << 24;
+
 /// The state of a request.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -43,6 +47,8 @@ pub(super) struct Connection {
     pub(super) client_closed: bool,
     /// A frame is too large. After the requests before it, the connection is closed.
     is_refused: bool,
+    /// The number of bytes of responses that the client has not received, if they are limited.
+    unsent: Option<usize>,
 }
 
 impl Connection {
@@ -66,7 +72,26 @@ impl Connection {
     }
 
     pub(super) fn is_muted(&self) -> bool {
-        self.phase.is_some() && !self.requests.is_empty()
+        (self.phase.is_some() || self.is_full()) && !self.requests.is_empty()
+    }
+
+    /// Returns the number of bytes that were received and are not executed.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.requests.iter().map(Bytes::len).sum::<usize>() + self.frames.left().len()
+    }
+
+    pub(super) fn limit_unsent(&mut self) {
+        self.unsent = Some(0);
+    }
+
+    /// The client has received bytes of responses.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.unsent = self.unsent.map(|unsent| unsent.saturating_sub(bytes));
+    }
+
+    /// Returns true if no request is executed until the client has received more.
+    fn is_full(&self) -> bool {
+        !self.client_closed && self.unsent.is_some_and(|unsent| unsent >= MOST_UNSENT)
     }
 
     pub(super) fn release_held(&mut self, now: Moment) {
@@ -99,6 +124,7 @@ impl Broker {
     ) -> bool {
         loop {
             let next = match connection.phase.take() {
+                None if connection.is_full() => return true,
                 None => match connection.requests.pop_front() {
                     None if connection.is_refused => {
                         self.report_violation("a request that is larger than socket.request.max.bytes".into());
@@ -126,6 +152,12 @@ impl Broker {
                         done => self.finish(&request, fault.as_ref(), done, now),
                     }
                 }
+                // Nobody waits for the records any more.
+                Some(Phase::Waiting { pending, .. })
+                    if connection.client_closed && matches!(*pending, Pending::Fetch(_)) =>
+                {
+                    None
+                }
                 Some(Phase::Waiting { request, pending, fault }) => match self.resume(&request, *pending, cluster, now)
                 {
                     ExecuteResult::Wait(pending) => {
@@ -139,6 +171,7 @@ impl Broker {
                         connection.login = SaslState::Undefined;
                     }
                     if !connection.client_closed {
+                        connection.unsent = connection.unsent.map(|unsent| unsent.saturating_add(answer.len()));
                         actions.push(BrokerAction::Send { connection: id, bytes: answer, corrupted });
                     }
                     then_close.then_some(Phase::Closing)

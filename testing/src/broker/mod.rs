@@ -257,6 +257,21 @@ impl Broker {
         self.connections.insert(connection, Connection::new(login, listener));
     }
 
+    /// Limits the responses of a connection that its client has not received: from some megabytes on, no further request is
+    /// executed until [`sent`](Self::sent) is called.
+    pub fn limit_unsent(&mut self, connection: u64) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.limit_unsent();
+        }
+    }
+
+    /// The client has received this many bytes of responses.
+    pub fn sent(&mut self, connection: u64, bytes: usize) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.sent(bytes);
+        }
+    }
+
     /// Receives bytes.
     pub fn receive(&mut self, connection: u64, bytes: &[u8]) {
         if let Some(connection) = self.connections.get_mut(&connection) {
@@ -271,7 +286,14 @@ impl Broker {
         self.connections.get(&connection).is_some_and(Connection::is_muted)
     }
 
-    /// The client has closed the connection. Requests received before may still be executed.
+    /// Returns the number of bytes of a connection that were received and are not executed.
+    #[must_use]
+    pub fn waiting_bytes(&self, connection: u64) -> usize {
+        self.connections.get(&connection).map_or(0, Connection::waiting_bytes)
+    }
+
+    /// The client has closed the connection. Requests received before may still be executed, except for those that wait for
+    /// records.
     pub fn client_closed(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.client_closed = true;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::state::{ClientEnd, Shared, lock};
+use super::state::{ClientEnd, REPORTED_BYTES, Shared, lock};
 use crate::broker::PORT;
 
 /// The listener of connections in memory.
@@ -118,6 +118,13 @@ impl AsyncRead for MemoryStream {
                 state.bytes.pop_front();
             }
         }
+        state.unreported += read;
+        if state.unreported >= REPORTED_BYTES {
+            let bytes = std::mem::take(&mut state.unreported);
+            drop(state); // the broker may send more
+            self.shared.sent(self.number, bytes);
+            return Poll::Ready(Ok(read));
+        }
         if read > 0 || buffer.is_empty() || state.is_closed {
             return Poll::Ready(Ok(read));
         }
@@ -157,6 +164,8 @@ pub(super) struct Inbox(Mutex<InboxState>);
 #[derive(Debug, Default)]
 struct InboxState {
     bytes: VecDeque<Bytes>,
+    /// The number of bytes that the client has read, and of which the broker does not know.
+    unreported: usize,
     is_closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,

@@ -21,7 +21,7 @@ pub use self::log_view::{BatchOutcome, PartitionLog, StoredRecord};
 pub use self::memory::MemoryStream;
 pub use self::state::Direction;
 use self::state::{Shared, State, lock};
-use self::tcp::{Acceptor, Encryption};
+use self::tcp::{Acceptor, Encryption, Reserve};
 use crate::broker::identities::RejectedProducerIds;
 use crate::broker::release::Release;
 use crate::broker::{Fault, ReceivedRequest};
@@ -42,6 +42,8 @@ const BIND_PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestCluster {
     shared: Arc<Shared>,
     acceptors: std::sync::Mutex<Vec<Acceptor>>,
+    /// `None` without sockets.
+    reserve: Option<Reserve>,
     /// The ports of the brokers, by position; empty without sockets.
     ports: Vec<u16>,
     encryption: Encryption,
@@ -85,7 +87,9 @@ impl TestCluster {
         memory.register(&shared);
         let clock = state::spawn_clock(&shared)?;
         // Dropped, and so ended, if a later step fails.
-        let cluster = Self { shared, acceptors: Vec::new().into(), ports, encryption, memory, clock: Some(clock) };
+        let reserve = with_sockets.then(Reserve::new);
+        let acceptors = Vec::new().into();
+        let cluster = Self { shared, acceptors, reserve, ports, encryption, memory, clock: Some(clock) };
         for (id, listener) in brokers.iter().zip(listeners) {
             let acceptor = Acceptor::spawn(listener, *id, &cluster.encryption, &cluster.shared)?;
             lock(&cluster.acceptors).push(acceptor);
@@ -351,7 +355,7 @@ impl TestCluster {
             std::mem::take(&mut *acceptors).into_iter().partition(|acceptor| acceptor.broker() == broker);
         *acceptors = others;
         drop(acceptors);
-        stopped.into_iter().for_each(Acceptor::stop);
+        self.stop(stopped);
         self.shared.kill(broker)
     }
 
@@ -385,6 +389,13 @@ impl TestCluster {
         Ok(true)
     }
 
+    /// Closes ports.
+    fn stop(&self, acceptors: Vec<Acceptor>) {
+        if let Some(reserve) = &self.reserve {
+            acceptors.into_iter().for_each(|acceptor| acceptor.stop(reserve));
+        }
+    }
+
     /// Deletes the logs of all partitions that no running broker leads, as after the loss of a disk.
     pub fn lose_logs(&self) {
         self.shared.change(|engine, _| engine.cluster.lose_logs());
@@ -407,7 +418,7 @@ fn bind_again(address: SocketAddr) -> io::Result<TcpListener> {
 impl Drop for TestCluster {
     fn drop(&mut self) {
         let acceptors = std::mem::take(&mut *lock(&self.acceptors));
-        acceptors.into_iter().for_each(Acceptor::stop);
+        self.stop(acceptors);
         self.shared.shut_down();
         if let Some(clock) = self.clock.take() {
             // A panic there was reported by the panic hook already.

@@ -19,6 +19,12 @@ use crate::engine::Engine;
 /// The longest time for which the clock thread sleeps. Some systems cannot wait for the centuries that a fault may last.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
+/// The number of bytes, of requests that are not executed yet, up to which a connection over TCP is read.
+const READ_AHEAD: usize = 1 << 20;
+
+/// The client has received so many bytes before the broker learns of it. Less than the broker's limit by far.
+pub(super) const REPORTED_BYTES: usize = 1 << 18;
+
 /// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
@@ -196,7 +202,9 @@ impl Shared {
         }
         let number = state.next_connection;
         state.next_connection += 1;
-        state.engine.broker_mut(broker)?.accept(number, listener);
+        let of = state.engine.broker_mut(broker)?;
+        of.accept(number, listener);
+        of.limit_unsent(number);
         state.connections.insert(number, Connection { broker, client });
         drop(state);
         self.progress.notify_all();
@@ -210,7 +218,8 @@ impl Shared {
         threads.push(thread);
     }
 
-    /// Passes bytes to the broker, and waits until it reads on. Returns false if the connection is closed.
+    /// Passes bytes to the broker, and waits until it reads on, or has not read much ahead: while nothing is read, a client that
+    /// is gone is not noticed. Returns false if the connection is closed.
     pub(super) fn receive_and_wait(&self, connection: u64, bytes: &[u8]) -> bool {
         let mut state = lock(&self.state);
         if !state.receive(connection, bytes) {
@@ -219,7 +228,7 @@ impl Shared {
         }
         self.turn(state).wake();
         state = lock(&self.state);
-        while state.is_muted(connection) {
+        while state.is_muted(connection) && state.waiting_bytes(connection) >= READ_AHEAD {
             state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.connections.contains_key(&connection)
@@ -234,6 +243,17 @@ impl Shared {
         let is_open = state.receive(connection, bytes);
         self.turn(state).wake();
         Some(is_open)
+    }
+
+    /// The client has received bytes of responses.
+    pub(super) fn sent(&self, connection: u64, bytes: usize) {
+        let mut state = lock(&self.state);
+        if let Some(&Connection { broker, .. }) = state.connections.get(&connection) {
+            if let Some(broker) = state.engine.broker_mut(broker) {
+                broker.sent(connection, bytes);
+            }
+            self.turn(state).wake();
+        }
     }
 
     /// The client has closed the connection.
@@ -317,6 +337,12 @@ impl State {
         self.connections.get(&connection).is_some_and(|Connection { broker, .. }| {
             self.engine.brokers.iter().any(|other| other.id == *broker && other.is_muted(connection))
         })
+    }
+
+    fn waiting_bytes(&self, connection: u64) -> usize {
+        let broker = self.connections.get(&connection).map(|connection| connection.broker);
+        let found = self.engine.brokers.iter().find(|other| Some(other.id) == broker);
+        found.map_or(0, |broker| broker.waiting_bytes(connection))
     }
 
     /// Passes bytes to the broker. Returns false if the connection is closed or cut.

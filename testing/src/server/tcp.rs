@@ -2,21 +2,32 @@
 //! one that writes.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::state::{ClientEnd, Shared};
+use super::state::{ClientEnd, REPORTED_BYTES, Shared, lock};
 #[cfg(feature = "tls")]
 use super::tls::{Session, Tls};
 
 /// The listener of connections over TCP.
 pub(super) const LISTENER: usize = 0;
+
+/// How long the end of a call of `accept` is waited for.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes that are written to a socket.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) bytes: Bytes,
+    /// The number of bytes of responses that are in it, encrypted or not.
+    pub(super) of_responses: usize,
+}
 
 /// Whether the bytes on the ports of a cluster are encrypted.
 #[derive(Clone, Debug)]
@@ -28,7 +39,7 @@ pub(super) enum Encryption {
 
 impl Encryption {
     /// Returns the two ends of the way to a client: what the cluster sends, and what is written to the socket.
-    fn channel(&self) -> io::Result<(Channel, Receiver<Bytes>)> {
+    fn channel(&self) -> io::Result<(Channel, Receiver<Chunk>)> {
         let (sender, receiver) = mpsc::channel();
         let channel = match self {
             Self::None => Channel::Plain(sender),
@@ -42,7 +53,7 @@ impl Encryption {
 /// A way to the client's socket.
 #[derive(Clone, Debug)]
 enum Channel {
-    Plain(Sender<Bytes>),
+    Plain(Sender<Chunk>),
     #[cfg(feature = "tls")]
     Tls(Arc<Session>),
 }
@@ -51,7 +62,7 @@ impl Channel {
     /// Sends bytes. They are dropped if the connection is closed.
     fn send(&self, bytes: Bytes) {
         match self {
-            Self::Plain(sender) => drop(sender.send(bytes)),
+            Self::Plain(sender) => drop(sender.send(Chunk { of_responses: bytes.len(), bytes })),
             #[cfg(feature = "tls")]
             Self::Tls(session) => session.send(&bytes),
         }
@@ -103,6 +114,30 @@ impl Decryption {
     }
 }
 
+/// A file descriptor, which is used to end a call of `accept` in a process that has no other one left.
+#[derive(Debug)]
+pub(super) struct Reserve(Mutex<Option<UdpSocket>>);
+
+impl Reserve {
+    pub(super) fn new() -> Self {
+        let reserve = Self(Mutex::new(None));
+        reserve.restore();
+        reserve
+    }
+
+    fn release(&self) {
+        *lock(&self.0) = None;
+    }
+
+    /// Opens it again, if possible.
+    fn restore(&self) {
+        let mut socket = lock(&self.0);
+        if socket.is_none() {
+            *socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
+        }
+    }
+}
+
 /// Accepts the connections of a broker.
 #[derive(Debug)]
 pub(super) struct Acceptor {
@@ -138,11 +173,19 @@ impl Acceptor {
     }
 
     /// Closes the port. Connections remain.
-    pub(super) fn stop(self) {
+    pub(super) fn stop(self, reserve: &Reserve) {
         self.is_stopping.store(true, Ordering::SeqCst);
-        // Ends the call of `accept`.
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(5));
+        let until = Instant::now() + STOP_PATIENCE;
+        // A connection ends the call of `accept`.
+        while TcpStream::connect_timeout(&self.address, STOP_PATIENCE).is_err() && !self.thread.is_finished() {
+            reserve.release();
+            if Instant::now() > until {
+                return; // others took the descriptor: the thread remains
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         let _ = self.thread.join();
+        reserve.restore();
     }
 }
 
@@ -172,7 +215,10 @@ fn serve(stream: TcpStream, broker: i32, encryption: &Encryption, shared: &Arc<S
     let Some(number) = shared.connect(broker, LISTENER, ClientEnd::Tcp(outgoing)) else {
         return Ok(());
     };
-    let writer = thread::Builder::new().name(format!("kafka writer {number}")).spawn(move || write(&stream, &receiver));
+    let writer = thread::Builder::new().name(format!("kafka writer {number}")).spawn({
+        let shared = Arc::clone(shared);
+        move || write(&stream, number, &receiver, &shared)
+    });
     let writer = writer.inspect_err(|_| shared.client_closed(number))?;
     shared.add_thread(writer);
     let of_reader = Arc::clone(shared);
@@ -201,10 +247,17 @@ fn read(mut stream: TcpStream, number: u64, decryption: &Decryption, shared: &Sh
     shared.client_closed(number);
 }
 
-fn write(mut stream: &TcpStream, receiver: &Receiver<Bytes>) {
-    for bytes in receiver {
+fn write(mut stream: &TcpStream, number: u64, receiver: &Receiver<Chunk>, shared: &Shared) {
+    let mut unreported = 0;
+    for Chunk { bytes, of_responses } in receiver {
         if stream.write_all(&bytes).is_err() {
+            // The thread that reads may wait until the client has read.
+            shared.client_closed(number);
             break;
+        }
+        unreported += of_responses;
+        if unreported >= REPORTED_BYTES {
+            shared.sent(number, std::mem::take(&mut unreported));
         }
     }
     // Ends the thread that reads, too. The connection may be closed already.

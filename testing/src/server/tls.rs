@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
@@ -14,6 +13,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::state::lock;
+use super::tcp::Chunk;
 
 /// What the connections of a cluster share.
 #[derive(Clone, Debug)]
@@ -62,9 +62,9 @@ impl Tls {
     }
 
     /// Begins a session, which sends its bytes here.
-    pub(super) fn accept(&self, outgoing: Sender<Bytes>) -> io::Result<Session> {
+    pub(super) fn accept(&self, outgoing: Sender<Chunk>) -> io::Result<Session> {
         let mut connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
-        connection.set_buffer_limit(None); // responses are not limited either without TLS
+        connection.set_buffer_limit(None); // the broker limits the responses
         Ok(Session(Mutex::new(State { connection, outgoing: Some(outgoing) })))
     }
 }
@@ -78,7 +78,7 @@ pub(super) struct Session(Mutex<State>);
 struct State {
     connection: ServerConnection,
     /// `None` once the session has ended.
-    outgoing: Option<Sender<Bytes>>,
+    outgoing: Option<Sender<Chunk>>,
 }
 
 impl Session {
@@ -100,7 +100,7 @@ impl Session {
             // Fails once there is no more.
             let _ = state.connection.reader().read_to_end(&mut plaintext);
         };
-        state.transmit(); // the handshake, or an alert
+        state.transmit(0); // the handshake, or an alert
         result.map(|()| plaintext)
     }
 
@@ -109,14 +109,14 @@ impl Session {
         let mut state = lock(&self.0);
         // It cannot fail: there is no limit.
         let _ = state.connection.writer().write_all(bytes);
-        state.transmit();
+        state.transmit(bytes.len());
     }
 
     /// Ends the session: the client learns that nothing is missing.
     pub(super) fn close(&self) {
         let mut state = lock(&self.0);
         state.connection.send_close_notify();
-        state.transmit();
+        state.transmit(0);
         state.outgoing = None;
     }
 
@@ -127,8 +127,8 @@ impl Session {
 }
 
 impl State {
-    /// Passes on what is encrypted.
-    fn transmit(&mut self) {
+    /// Passes on what is encrypted, with so many bytes of responses in it.
+    fn transmit(&mut self, of_responses: usize) {
         let mut encrypted = Vec::new();
         while self.connection.wants_write() {
             // Writing to memory cannot fail.
@@ -136,7 +136,7 @@ impl State {
         }
         if let Some(outgoing) = self.outgoing.as_ref().filter(|_| !encrypted.is_empty()) {
             // The receiver is gone if the connection is lost.
-            let _ = outgoing.send(encrypted.into());
+            let _ = outgoing.send(Chunk { bytes: encrypted.into(), of_responses });
         }
     }
 }
