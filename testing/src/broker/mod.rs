@@ -259,14 +259,14 @@ impl Broker {
 
     /// Limits the responses of a connection that its client has not received: from some megabytes on, no further request is
     /// executed until [`sent`](Self::sent) is called.
-    pub fn limit_unsent(&mut self, connection: u64) {
+    pub(crate) fn limit_unsent(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.limit_unsent();
         }
     }
 
     /// The client has received this many bytes of responses.
-    pub fn sent(&mut self, connection: u64, bytes: usize) {
+    pub(crate) fn sent(&mut self, connection: u64, bytes: usize) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.sent(bytes);
         }
@@ -287,8 +287,7 @@ impl Broker {
     }
 
     /// Returns the number of bytes of a connection that were received and are not executed.
-    #[must_use]
-    pub fn waiting_bytes(&self, connection: u64) -> usize {
+    pub(crate) fn waiting_bytes(&self, connection: u64) -> usize {
         self.connections.get(&connection).map_or(0, Connection::waiting_bytes)
     }
 
