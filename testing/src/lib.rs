@@ -63,6 +63,7 @@
 //! - Batches are stored in the format in which they were sent; Kafka from 0.11 on stores magic 2. Compressed messages of
 //!   magic 0 are stored uncompressed.
 //! - Batches whose codec is not built in are stored unread (zstd: feature `zstd`).
+//! - Records that take more than 64 MiB uncompressed are rejected.
 //! - Topics that are created on request have leaders at once.
 //! - A transaction coordinator's log is replicated at once, and markers are written at once unless a test
 //!   [holds](TestCluster::hold_markers) them or the cluster is [simulated]. A transaction is aborted when its time is over, not up to

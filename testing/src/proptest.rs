@@ -28,7 +28,7 @@
 //! # Speed
 //! Most of a test's time is that for which clients wait before they try again: set `retry.backoff.ms` and
 //! `reconnect.backoff.ms` to 1, and `request.timeout.ms` to some tens of milliseconds for [`lost_messages`]. Then 256 cases of three
-//! batches each take less than a second without sockets ([`MemoryStream`](crate::MemoryStream)), in a debug build.
+//! batches each take less than a second without sockets ([`MemoryStream`](crate::MemoryStream) has an example), in a debug build.
 
 use std::time::Duration;
 

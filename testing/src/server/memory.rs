@@ -69,6 +69,67 @@ fn find(address: SocketAddr) -> Option<(Arc<Shared>, i32)> {
 /// A connection to a broker of a [`TestCluster`](crate::TestCluster) of this process, without a socket.
 ///
 /// What a client writes is executed by the broker on the client's thread, within the call.
+///
+/// # Examples
+/// A producer without sockets, with tokio's timers, for property-based tests of many cases:
+///
+/// ```
+/// use std::io;
+/// use std::net::{IpAddr, SocketAddr};
+/// use std::pin::Pin;
+/// use std::time::Instant;
+///
+/// use kafka_batch_testing::{MemoryStream, TestCluster};
+/// use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+/// use tokio::time::{Sleep, sleep_until};
+///
+/// runtime_producer! {
+///     /// A producer without sockets.
+///     MemoryProducer, Memory
+/// }
+///
+/// #[derive(Debug)]
+/// enum Memory {}
+///
+/// impl Runtime for Memory {
+///     type Producer = MemoryProducer;
+///     type Stream = MemoryStream;
+///     type Timer = Sleep;
+///
+///     async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+///         let ip: IpAddr = host.parse().map_err(|_| io::ErrorKind::NotFound)?;
+///         Ok(vec![SocketAddr::new(ip, port)])
+///     }
+///
+///     async fn connect(address: SocketAddr) -> io::Result<MemoryStream> {
+///         MemoryStream::connect(address)
+///     }
+///
+///     fn timer(at: Instant) -> Sleep {
+///         sleep_until(at.into())
+///     }
+///
+///     fn reset(timer: Pin<&mut Sleep>, at: Instant) {
+///         timer.reset(at.into());
+///     }
+/// }
+///
+/// impl Spawn for Memory {
+///     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+///         drop(tokio::runtime::Handle::current().spawn(task));
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = TestCluster::builder().topic("orders").without_sockets().start()?;
+/// let producer = MemoryProducer::builder().set("bootstrap.servers", cluster.in_memory_servers()).build()?;
+/// producer.send("orders", "three books").await?;
+/// assert_eq!(cluster.log("orders", 0).expect("a partition").values()?, ["three books"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MemoryStream {
     shared: Arc<Shared>,
