@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -22,7 +24,8 @@ fn a_cluster_ends_without_a_free_file_descriptor() {
         return;
     }
     let cluster = TestCluster::start();
-    let client = std::net::TcpStream::connect(cluster.address(1).unwrap()).unwrap();
+    let address = cluster.address(1).unwrap();
+    let client = TcpStream::connect(address).unwrap();
     while cluster.connection_count() == 0 {
         std::thread::yield_now();
     }
@@ -38,4 +41,6 @@ fn a_cluster_ends_without_a_free_file_descriptor() {
     });
     receiver.recv_timeout(Duration::from_secs(30)).expect("the cluster ends");
     drop((client, open));
+    let refused = TcpStream::connect(address).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused), "the port is closed");
 }

@@ -114,27 +114,27 @@ impl Decryption {
     }
 }
 
-/// A file descriptor, which is used to end a call of `accept` in a process that has no other one left.
+/// File descriptors, which are used to end a call of `accept` in a process that has no other ones left: one for the connection
+/// that ends it, and one that the call may take, if it begins then.
 #[derive(Debug)]
-pub(super) struct Reserve(Mutex<Option<UdpSocket>>);
+pub(super) struct Reserve(Mutex<Vec<UdpSocket>>);
 
 impl Reserve {
     pub(super) fn new() -> Self {
-        let reserve = Self(Mutex::new(None));
+        let reserve = Self(Mutex::new(Vec::new()));
         reserve.restore();
         reserve
     }
 
     fn release(&self) {
-        *lock(&self.0) = None;
+        lock(&self.0).clear();
     }
 
-    /// Opens it again, if possible.
+    /// Opens them again, if possible.
     fn restore(&self) {
-        let mut socket = lock(&self.0);
-        if socket.is_none() {
-            *socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok();
-        }
+        let mut sockets = lock(&self.0);
+        let missing = 2 - sockets.len();
+        sockets.extend((0..missing).map_while(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()));
     }
 }
 
@@ -180,7 +180,7 @@ impl Acceptor {
         while TcpStream::connect_timeout(&self.address, STOP_PATIENCE).is_err() && !self.thread.is_finished() {
             reserve.release();
             if Instant::now() > until {
-                return; // others took the descriptor: the thread remains
+                return; // others took the descriptors: the thread remains
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -191,7 +191,7 @@ impl Acceptor {
 
 /// Returns the next connection; `None` if the port is to be closed.
 fn accept(listener: &TcpListener, is_stopping: &AtomicBool) -> Option<TcpStream> {
-    loop {
+    while !is_stopping.load(Ordering::SeqCst) {
         let accepted = listener.accept();
         if is_stopping.load(Ordering::SeqCst) {
             return None;
@@ -202,6 +202,7 @@ fn accept(listener: &TcpListener, is_stopping: &AtomicBool) -> Option<TcpStream>
             Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
+    None
 }
 
 /// Starts the threads of a connection.
