@@ -77,7 +77,7 @@ pub(crate) fn check(path: &Path, kind: Kind, max_bytes: usize, report: &mut dyn 
         }
     } else {
         let filter = Filter::default();
-        // Its records are not decoded, only the headers and checksums of the batches are.
+        // Compressed records are not decoded.
         let options =
             Options { filter: &filter, skips_damaged: true, is_followed: false, max_decompressed: 0, max_bytes };
         let mut latest = i64::MIN;
