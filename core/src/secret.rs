@@ -40,6 +40,12 @@ impl Secret {
     pub fn is_repeated_in(&self, text: &str) -> bool {
         is_repeated(self.0.as_bytes(), text)
     }
+
+    /// Returns a message of a broker during authentication, redacted if it may repeat the value.
+    pub(crate) fn redacted(&self, message: String) -> String {
+        let is_secret = self.is_repeated_in(&message) || has_encoded(&message);
+        if is_secret { String::from(NOT_SHOWN) } else { message }
+    }
 }
 
 impl<S: Into<String>> From<S> for Secret {

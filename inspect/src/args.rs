@@ -11,8 +11,8 @@ use crate::time;
 /// Shows and checks what is in Kafka's files: log segments (.log), their indexes (.index, .timeindex, .txnindex), and
 /// Fetch responses.
 ///
-/// Exit status: 0 if everything is valid (an incomplete last batch is only reported), 1 if something is damaged, whether
-/// or not it is skipped, or --check finds a problem, 2 if a file cannot be read.
+/// Exit status: 0 if everything is valid (an incomplete batch at the end of the last segment is only reported), 1 if something is damaged,
+/// whether or not it is skipped, or --check finds a problem, 2 if a file cannot be read or an argument is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "kafka-batch-inspect", version)]
 #[command(group = ArgGroup::new("filters").multiple(true))]

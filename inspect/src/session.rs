@@ -43,6 +43,20 @@ struct Sums {
     problems: u64,
 }
 
+/// What `--check` has counted in a file, as JSON.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: &'a str,
+    check: Counts,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Counts {
+    Segment { batches: u64, records: u64, bytes: u64, problems: u64 },
+    Index { entries: u64, problems: u64 },
+}
+
 /// An error of reading a file, apart from those of writing the output, which end the run.
 struct ReadError(io::Error);
 
@@ -122,6 +136,10 @@ impl<'a> Session<'a> {
             return match checked {
                 Ok(entries) => {
                     self.worst = self.worst.max(u8::from(problems > 0));
+                    if self.args.json {
+                        let (file, check) = (name.to_string(), Counts::Index { entries, problems });
+                        return json::line(&Checked { file: &file, check }, &mut self.out);
+                    }
                     writeln!(self.out, "{name}: {entries} entries, {}", counted(problems))
                 }
                 Err(error) => self.cannot_read(path, &error),
@@ -249,8 +267,14 @@ impl<'a> Session<'a> {
         }
         if self.args.check {
             let Sums { batches, records, bytes, problems, .. } = sums;
-            let problems = counted(problems + u64::from(is_cut));
-            writeln!(self.out, "{name}: {batches} batches, {records} records, {bytes} bytes, {problems}")?;
+            let problems = problems + u64::from(is_cut);
+            if self.args.json {
+                let check = Counts::Segment { batches: *batches, records: *records, bytes: *bytes, problems };
+                json::line(&Checked { file: name, check }, &mut self.out)?;
+            } else {
+                let problems = counted(problems);
+                writeln!(self.out, "{name}: {batches} batches, {records} records, {bytes} bytes, {problems}")?;
+            }
         }
         // Errors of this file are written to standard error next; its output should precede them.
         self.out.flush()?;

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use kafka_batch::protocol::{CoordinatorType, FindCoordinatorRequest, FindCoordinatorResponse, RequestHeader};
 use kafka_batch::{Record, TokioProducer, TopicPartition};
 use kafka_batch_brokers::{Cluster, ClusterOptions, Release};
 use kafka_batch_witnesses::rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -122,14 +123,12 @@ impl Stage {
     pub(crate) fn coordinator(&self, transactional_id: &str) -> usize {
         self.wait_until_whole();
         until("a coordinator", || {
-            let ask = |node: &SocketAddr| -> std::io::Result<Vec<u8>> {
-                let mut request = vec![0, 10, 0, 2, 0, 0, 0, 1, 0xff, 0xff];
-                request.extend((transactional_id.len() as u16).to_be_bytes());
-                request.extend(transactional_id.as_bytes());
-                request.push(1);
-                let mut stream = TcpStream::connect(node)?;
+            let request = FindCoordinatorRequest { key_type: CoordinatorType::Transaction, key: transactional_id };
+            let header = RequestHeader { correlation_id: 1, client_id: None };
+            let request = request.encode(2, header).map_err(|error| error.to_string())?.concat();
+            let exchange = || -> std::io::Result<Vec<u8>> {
+                let mut stream = TcpStream::connect(self.nodes[0])?;
                 stream.set_read_timeout(Some(STEP))?;
-                stream.write_all(&(request.len() as u32).to_be_bytes())?;
                 stream.write_all(&request)?;
                 let mut length = [0; 4];
                 stream.read_exact(&mut length)?;
@@ -137,10 +136,9 @@ impl Stage {
                 stream.read_exact(&mut response)?;
                 Ok(response)
             };
-            let response = ask(&self.nodes[0]).map_err(|error| error.to_string())?;
-            // Correlation id, throttle time, error code, a nullable text, and the node.
-            let text = i16::from_be_bytes([response[10], response[11]]).max(0) as usize;
-            let node = i32::from_be_bytes(response[12 + text..16 + text].try_into().expect("four bytes"));
+            let response = exchange().map_err(|error| error.to_string())?;
+            let response = FindCoordinatorResponse::decode(&response, 2).map_err(|error| error.to_string())?;
+            let node = response.coordinators.first().map_or(-1, |coordinator| coordinator.node_id);
             usize::try_from(node).map_err(|_| format!("{response:?}"))
         })
     }

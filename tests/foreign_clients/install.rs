@@ -1,6 +1,7 @@
-//! Installs and builds programs: Python packages by pip, Go programs by the Go toolchain. Everything is in `foreign-clients` of cargo's
-//! directory for tests, and is there already from the second time on.
+//! Installs and builds the programs of several suites: Python packages by pip, Go programs by the Go toolchain. Everything is in
+//! `foreign-clients` of cargo's directory for tests, and is there already from the second time on.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,4 +61,9 @@ pub(crate) fn go(source: &Path, name: &str) -> PathBuf {
     build.current_dir(source).args(["build", "-mod=readonly", "-o"]).arg(&program).arg(".");
     output(&mut build, "the Go toolchain in the version of go.mod is needed, in PATH or in KAFKA_BATCH_GO");
     program
+}
+
+/// Returns a program and its arguments, as the parts of a command.
+pub(crate) fn parts<const N: usize>(parts: [&dyn AsRef<OsStr>; N]) -> Vec<OsString> {
+    parts.iter().map(|part| part.as_ref().to_owned()).collect()
 }

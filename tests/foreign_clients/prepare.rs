@@ -1,9 +1,7 @@
 //! The programs: Java's client by Maven, the Python clients by pip, the Go client by the Go toolchain.
 
-use std::ffi::OsString;
-
 use crate::clients::Accepts;
-use crate::install;
+use crate::install::{self, parts};
 use crate::program::Program;
 
 /// Versions of `org.apache.kafka:kafka-clients`: the newest, and the newest before 4.
@@ -35,10 +33,6 @@ pub(crate) fn programs() -> Vec<Program> {
     java.into_iter().chain(python).chain([go()]).collect()
 }
 
-fn command<const N: usize>(parts: [&dyn AsRef<std::ffi::OsStr>; N]) -> Vec<OsString> {
-    parts.iter().map(|part| part.as_ref().to_owned()).collect()
-}
-
 fn java(version: &str) -> Program {
     let artifacts = [format!("org.apache.kafka:kafka-clients:{version}"), JACKSON.to_owned()];
     let class_path = kafka_batch_brokers::class_path(&format!("clients/{version}"), &artifacts).expect("the jars");
@@ -47,7 +41,7 @@ fn java(version: &str) -> Program {
         name: format!("kafka-clients {version}"),
         accepts: Accepts::EVERYTHING,
         // Starts in half the time of the default.
-        command: command([
+        command: parts([
             &java,
             &"-XX:TieredStopAtLevel=1",
             &"-XX:+UseSerialGC",
@@ -66,11 +60,11 @@ fn python(name: &str, version: &str, file: &str, accepts: Accepts) -> Program {
         name: format!("{name} {version}"),
         accepts,
         // -B: no __pycache__ beside the sources.
-        command: command([&environment.join("bin/python"), &"-B", &folder.join(file)]),
+        command: parts([&environment.join("bin/python"), &"-B", &folder.join(file)]),
     }
 }
 
 fn go() -> Program {
     let program = install::go(&install::tests("foreign_clients/go"), "franz-go");
-    Program { name: format!("franz-go {FRANZ_GO}"), accepts: Accepts::EVERYTHING, command: command([&program]) }
+    Program { name: format!("franz-go {FRANZ_GO}"), accepts: Accepts::EVERYTHING, command: parts([&program]) }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kafka_batch_brokers::{Guarded, free_ports};
 use kafka_batch_testing::TestCluster;
 
-use crate::install;
+use crate::install::{self, parts};
 
 /// The version of `github.com/twmb/franz-go/pkg/kfake` in `go/go.mod`.
 const KFAKE: &str = "v0.0.0-20260918";
@@ -143,10 +143,6 @@ fn folder(name: &str) -> PathBuf {
 
 fn port() -> u16 {
     free_ports(1).expect("a free port")[0]
-}
-
-fn parts<const N: usize>(parts: [&dyn AsRef<std::ffi::OsStr>; N]) -> Vec<OsString> {
-    parts.iter().map(|part| part.as_ref().to_owned()).collect()
 }
 
 pub(crate) fn kfake() -> Server {

@@ -53,20 +53,28 @@ impl Kafka {
         if self.levels().len() == 1 {
             return;
         }
+        let feature = format!("transaction.version={level}");
+        let change = |direction| self.features(&[direction, "--feature", &feature]);
+        let Err(not_lower) = change("downgrade") else { return };
+        let Err(not_higher) = change("upgrade") else { return };
         // It refuses to set the level that there is.
-        for direction in ["downgrade", "upgrade"] {
-            let output = Command::new(variable("KAFKA_BATCH_JAVA"))
-                .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &variable("KAFKA_BATCH_KAFKA_CLASSPATH")])
-                .args(["org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", &self.address, direction])
-                .args(["--feature", &format!("transaction.version={level}")])
-                .output()
-                .unwrap();
-            if output.status.success() {
-                return;
-            }
-            let text = String::from_utf8_lossy(&output.stdout);
-            println!("{direction} to {level}: {}", text.trim());
-        }
+        let features = self.features(&["describe"]).unwrap_or_else(|error| panic!("{error}"));
+        let is_set = |line: &str| {
+            line.contains("transaction.version") && line.contains(&format!("FinalizedVersionLevel: {level}\t"))
+        };
+        assert!(features.lines().any(is_set), "not {feature}: {not_lower}\n{not_higher}\n{features}");
+    }
+
+    /// Runs Kafka's tool for features. Returns what it prints, as an error if it fails.
+    fn features(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(variable("KAFKA_BATCH_JAVA"))
+            .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &variable("KAFKA_BATCH_KAFKA_CLASSPATH")])
+            .args(["org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", &self.address])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        if output.status.success() { Ok(text) } else { Err(text) }
     }
 
     /// Creates a topic with a name that no other test uses.

@@ -36,8 +36,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["commit", servers, id] => ours::commit(servers, id),
-        ["publish", servers, seconds] => ours::publish(servers, None, of_text(seconds)),
-        ["publish", servers, seconds, id] => ours::publish(servers, Some(id), of_text(seconds)),
+        ["publish", servers, seconds] => seconds_of(seconds).and_then(|time| ours::publish(servers, None, time)),
+        ["publish", servers, seconds, id] => {
+            seconds_of(seconds).and_then(|time| ours::publish(servers, Some(id), time))
+        }
         ref words => measure(words.contains(&"--write")),
     };
     match done {
@@ -49,8 +51,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn of_text(seconds: &str) -> Duration {
-    Duration::from_secs_f64(seconds.parse().unwrap_or(5.0))
+/// Parses a number of seconds.
+fn seconds_of(text: &str) -> Result<Duration, Box<dyn Error>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
 }
 
 fn variable(name: &str) -> Result<String, Box<dyn Error>> {

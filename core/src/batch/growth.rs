@@ -95,7 +95,7 @@ impl KafkaBatch {
 
     /// Returns the number of bytes of records that the buffer has memory for, wide stores included.
     pub(super) fn memory_len(&self) -> usize {
-        self.buffer.capacity().saturating_sub(self.buffer_reserve() + SLACK)
+        self.len_within(self.buffer.capacity())
     }
 }
 
@@ -118,7 +118,11 @@ mod tests {
 
     /// Fills a batch with records of this value. Returns the capacities that its buffer had, one after the other.
     fn capacities(options: BatchOptions, value: &[u8]) -> Vec<usize> {
-        let mut batch = options.build(0).unwrap();
+        fill(options.build(0).unwrap(), value)
+    }
+
+    /// As [`capacities`], of this batch.
+    fn fill(mut batch: KafkaBatch, value: &[u8]) -> Vec<usize> {
         let mut capacities = Vec::new();
         while batch.append(Record::new(value)).unwrap().appended().is_some() {
             if capacities.last() != Some(&batch.buffer.capacity()) {
@@ -186,14 +190,8 @@ mod tests {
     #[test]
     fn a_batch_that_outgrows_its_expected_size_grows_by_a_quarter_and_then_doubles_once() {
         let template = BatchOptions::default().batch_size(1 << 20).build(0).unwrap();
-        let mut batch = template.next_batch_with(0.into(), 40_000 - HEADER - SLACK, Vec::new());
-        let mut capacities = Vec::new();
-        while batch.append(Record::new(&[7; 100])).unwrap().appended().is_some() {
-            if capacities.last() != Some(&batch.buffer.capacity()) {
-                capacities.push(batch.buffer.capacity());
-            }
-        }
-        assert_eq!(capacities, [40_000, 50_000, 100_000, (1 << 20) + SLACK]);
+        let batch = template.next_batch_with(0.into(), 40_000 - HEADER - SLACK, Vec::new());
+        assert_eq!(fill(batch, &[7; 100]), [40_000, 50_000, 100_000, (1 << 20) + SLACK]);
         let mut batch = template.next_batch_with(0.into(), 40_000 - HEADER - SLACK, Vec::with_capacity(20_000));
         batch.extend((0..300).map(|_| Record::new([7; 100]))).unwrap();
         assert_eq!(batch.buffer.capacity(), 40_000, "a smaller buffer grows to the expected size");

@@ -5,7 +5,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::oauth::OAuthBearer;
-use crate::secret::{NOT_SHOWN, Secret, has_encoded};
+use crate::secret::Secret;
 
 /// A SASL mechanism: Kafka's `sasl.mechanism`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,7 +179,7 @@ impl PlainCredentials {
     }
 
     pub(super) fn redacted(&self, message: String) -> String {
-        redacted(&self.password, message)
+        self.password.redacted(message)
     }
 }
 
@@ -220,7 +220,7 @@ impl ScramCredentials {
     }
 
     pub(super) fn redacted(&self, message: String) -> String {
-        redacted(&self.password, message)
+        self.password.redacted(message)
     }
 }
 
@@ -238,11 +238,6 @@ fn checked(
         check(which, text)?;
     }
     Ok((username, Secret::new(password)))
-}
-
-fn redacted(password: &Secret, message: String) -> String {
-    let is_secret = password.is_repeated_in(&message) || has_encoded(&message);
-    if is_secret { String::from(NOT_SHOWN) } else { message }
 }
 
 impl fmt::Debug for PlainCredentials {

@@ -17,7 +17,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::jwt;
-use crate::secret::{NOT_SHOWN, Secret, has_encoded};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// The token of OAUTHBEARER. `Debug` does not show it.
@@ -128,8 +128,7 @@ impl OAuthToken {
 
     /// Returns a broker's message, redacted if it repeats the token.
     pub(super) fn redacted(&self, message: String) -> String {
-        let is_secret = self.value.is_repeated_in(&message) || has_encoded(&message);
-        if is_secret { String::from(NOT_SHOWN) } else { message }
+        self.value.redacted(message)
     }
 }
 

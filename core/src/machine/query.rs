@@ -1,4 +1,4 @@
-//! The retries of a request that no batch belongs to, Metadata and InitProducerId: sent, failed, sent again after a backoff.
+//! The retries of a request that no batch belongs to, such as Metadata: sent, failed, sent again after a backoff.
 
 use super::backoff::Backoff;
 use crate::splitmix64::SplitMix64;

@@ -35,7 +35,7 @@ pub(super) enum Condition {
     /// A producer id.
     Identity,
     /// AddPartitionsToTxn.
-    Enlistment,
+    AddPartitions,
 }
 
 /// What each partition waits for. There is a list of partitions for each wait that others end. A partition is in at most
@@ -65,7 +65,7 @@ struct Lists {
     leader: List,
     metadata: List,
     identity: List,
-    enlistment: List,
+    add_partitions: List,
     turns: BTreeMap<Node, Turns>,
 }
 
@@ -99,7 +99,7 @@ impl Lists {
             Condition::Leader => &mut self.leader,
             Condition::Metadata => &mut self.metadata,
             Condition::Identity => &mut self.identity,
-            Condition::Enlistment => &mut self.enlistment,
+            Condition::AddPartitions => &mut self.add_partitions,
         }
     }
 }
@@ -246,8 +246,8 @@ impl Schedule {
     pub(super) fn assert_lists(&mut self) {
         let mut listed = 0;
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
-        let conditions =
-            [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::Enlistment].map(Wait::Condition);
+        let conditions = [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::AddPartitions]
+            .map(Wait::Condition);
         let waits =
             [Wait::Examination, Wait::Backoff].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {

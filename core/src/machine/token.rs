@@ -11,18 +11,18 @@ pub(super) struct Tokens {
     /// Whether one was asked for, and not brought.
     pub(super) is_requested: bool,
     /// When the present one is not used any more.
-    pub(super) unusable: Option<Instant>,
+    pub(super) unusable_at: Option<Instant>,
     /// Whether the present one is to be replaced, once a connection needs one.
     pub(super) is_old: bool,
 }
 
 /// How long before its end a token is not used any more: the session would end as soon as it has begun, and the broker's clock
-/// may be ahead. A token that is shorter is used for the connections that wait for it.
-pub(super) const REST: Duration = Duration::from_secs(2);
+/// may be ahead. A token with a shorter lifetime is used for the connections that wait for it.
+pub(super) const EXPIRY_MARGIN: Duration = Duration::from_secs(2);
 
 /// How long to wait after an error before another token is asked for, while the present one is valid: as long as the thread
 /// of Java's client that renews tokens (`ExpiringCredentialRefreshingLogin`).
-pub(super) const AFTER_ERROR: Duration = Duration::from_secs(10);
+pub(super) const RETRY_AFTER_ERROR: Duration = Duration::from_secs(10);
 
 /// The least time for which a token is used, however short its lifetime is: without a minimum the application would be asked
 /// continuously.

@@ -158,7 +158,7 @@ impl fmt::Display for BeginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InterruptedCommit(outcome) => {
-                write!(f, "a commit whose future was dropped {}; begin again", Interrupted(outcome))
+                write!(f, "a commit whose future was dropped {}; begin again", CommitOutcome(outcome))
             }
             Self::Fenced(cause) => write!(f, "another producer with this transactional.id has taken over: {cause}"),
             Self::Fatal(cause) => {
@@ -238,9 +238,9 @@ impl Error for AbortError {
 }
 
 /// Displays how a commit has ended.
-struct Interrupted<'a>(&'a Result<(), Box<CommitError>>);
+struct CommitOutcome<'a>(&'a Result<(), Box<CommitError>>);
 
-impl fmt::Display for Interrupted<'_> {
+impl fmt::Display for CommitOutcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Ok(()) => f.write_str("has succeeded: its transaction is committed"),

@@ -8,6 +8,9 @@
 //! | `Unknown` | nothing: it may be committed, or not | build a new producer, then read the offsets that the group has committed |
 //! | `Fenced` | not committed; another producer with this `transactional.id` is alive | stop |
 //! | `Fatal` | not committed; this producer cannot go on | correct the cause, and build a new producer |
+//!
+//! With `transaction.version` 0 or 1, coordinators answer after `transaction.timeout.ms` as if the producer were fenced: then build a
+//! new producer.
 
 mod cause;
 mod error;

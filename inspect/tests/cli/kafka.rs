@@ -190,6 +190,13 @@ fn a_check_finds_what_a_segment_has_wrong() {
     let run = inspect(&["--check", &file("34", "log")]);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
     assert!(run.out.ends_with("15 batches, 15 records, 2880 bytes, no problems\n"), "{}", run.out);
+    let (log, index) = (file("34", "log"), file("34", "index"));
+    let lines = inspect(&["--check", "--json", "--records", &log, &index]).batches();
+    let checked = [
+        json!({"file": log, "check": {"batches": 15, "records": 15, "bytes": 2880, "problems": 0}}),
+        json!({"file": index, "check": {"entries": 3, "problems": 0}}),
+    ];
+    assert_eq!(lines[15..], checked);
     if cfg!(feature = "zstd") {
         let run = inspect(&["--check", &directory().display().to_string()]);
         assert_eq!((run.status, run.err.as_str()), (0, ""));

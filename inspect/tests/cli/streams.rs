@@ -106,7 +106,7 @@ fn memory_does_not_grow_with_the_input() {
     let mut short = batch(0, 1 << 20);
     short[61..].fill(0);
     short[57..61].copy_from_slice(&(3_i32 << 20).to_be_bytes());
-    let checksum = kafka_batch_crc32c(&short[21..]);
+    let checksum = crc32c(&short[21..]);
     short[17..21].copy_from_slice(&checksum.to_be_bytes());
     let run = limited("--check -", &short);
     run.fails(1, &["more errors in the same batch"]);
@@ -115,7 +115,7 @@ fn memory_does_not_grow_with_the_input() {
 
 /// CRC-32C bit by bit.
 #[cfg(target_os = "linux")]
-fn kafka_batch_crc32c(bytes: &[u8]) -> u32 {
+fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for &byte in bytes {
         crc ^= u32::from(byte);

@@ -1,4 +1,4 @@
-//! Certificates for tests, made at run time: authorities, and the certificates that they sign. All texts are PEM.
+//! Credentials for tests, made at run time: authorities, the certificates that they sign (all in PEM), and issuers of signed tokens.
 #![cfg(feature = "make")]
 
 mod jwt;

@@ -1,9 +1,10 @@
-//! Runs the tests against every mutant of the batch and of the partition's transitions.
+//! Runs the tests against every mutant of the batch, and of the machine's verdicts, sequence numbers, partition and transitions.
 //!
-//! `cargo run -r --manifest-path tests/mutation/Cargo.toml` lists the mutants with cargo-mutants, and builds a copy of the
+//! `cargo run --manifest-path tests/mutation/Cargo.toml` lists the mutants with cargo-mutants, and builds a copy of the
 //! repository with all of them in `tests/mutation/target/`. Then it runs, for each mutant, the tests that reach it, and writes
 //! the outcomes to `tests/mutation/target/outcomes.tsv`. Mutants that are in this file already are not run again; with the
 //! argument `survivors`, those that survived are; with `thorough`, also with the tests that take seconds.
+//! `MUTATION_DIR` names another directory than `tests/mutation/target`.
 
 mod compile;
 mod mutants;

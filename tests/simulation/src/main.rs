@@ -16,7 +16,7 @@ const USAGE: &str = "--schedules N: the number of schedules (default 1000)
 --keep-going: do not stop at the first failure; count failures by law
 --trace: run one, and print its trace
 --shorten: with --trace, leave out first what the failure does not need
---transactions: schedules of transactional producers; with --trace one of them, with its seed";
+--transactions: schedules of transactional producers, in plans of 64 seeds that begin at multiples of 64; with --trace the one of --seed";
 
 struct Args {
     schedules: u64,

@@ -266,8 +266,7 @@ impl<R> ProducerBuilder<R> {
         let seed = self.seed.unwrap_or_else(seed);
         let mut assembly = Assembly::new(parsed, security, self.token_provider, seed, clock)?;
         assembly.machine.down_conversion = self.down_conversion;
-        // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
-        assembly.machine.split_too_large = self.split_too_large && !assembly.machine.is_transactional();
+        assembly.machine.split_too_large = self.split_too_large;
         Ok(assemble(assembly))
     }
 }
@@ -317,7 +316,10 @@ impl Assembly {
 
 /// Makes a producer and its driver.
 pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
-    let Assembly { machine: config, batch_options, linger, brokers, security, token_provider, seed, clock } = assembly;
+    let Assembly { machine: mut config, batch_options, linger, brokers, security, token_provider, seed, clock } =
+        assembly;
+    // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
+    config.split_too_large &= !config.is_transactional();
     let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
     let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
     // What the machine cannot have in flight is better gathered than queued.

@@ -114,8 +114,7 @@ impl ExternalDriver {
         let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;
         let is_transactional = assembly.machine.is_transactional();
-        // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
-        assembly.machine.split_too_large = split_too_large && !is_transactional;
+        assembly.machine.split_too_large = split_too_large;
         let (producer, driver) = assemble(assembly);
         let transactions = is_transactional.then(|| Transactions { queue: Arc::clone(&producer.inner.queue) });
         Ok((producer, Self { driver, is_over_tls, setup_timeout, transactions }))

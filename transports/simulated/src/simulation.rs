@@ -176,7 +176,8 @@ impl Simulation {
         self
     }
 
-    /// Sets the level of the feature `transaction.version`, 0 to 2, if the brokers support it. The default is 2.
+    /// Sets the level of the feature `transaction.version`, 0 to 2, if the brokers support it; other numbers count as the nearest of
+    /// these. The default is 2.
     #[must_use]
     pub fn transaction_version(mut self, level: i16) -> Self {
         self.cluster.transaction_version = level.clamp(0, 2);

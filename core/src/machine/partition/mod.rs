@@ -47,7 +47,7 @@ pub(super) enum BlockedOn {
     /// A producer id, which can be requested on this connection.
     Identity(ConnectionId),
     /// AddPartitionsToTxn: the partition is not in the transaction yet.
-    Enlistment,
+    AddPartitions,
 }
 
 /// A partition's queue and its sequence numbers.
@@ -65,7 +65,7 @@ pub(super) struct Partition {
     /// The leader, by the metadata with this revision.
     pub(super) leader: (u64, Option<i32>),
     /// The serial number of the last transaction that it was added to.
-    enlisted_in: u64,
+    added_to: u64,
 }
 
 /// What a transition needs besides the partition itself, and where it puts its effects.
@@ -94,7 +94,7 @@ pub(super) struct SendPath {
     /// Whether batches are sent in a transaction.
     pub(super) is_transactional: bool,
     /// The serial number of the transaction that a partition must be added to before a batch is sent to it.
-    pub(super) enlist_in: Option<u64>,
+    pub(super) must_be_added_to: Option<u64>,
 }
 
 impl Partition {
@@ -108,7 +108,7 @@ impl Partition {
             used: false,
             is_active: false,
             leader: (0, None),
-            enlisted_in: 0,
+            added_to: 0,
         }
     }
 
@@ -184,11 +184,11 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &SendPath { connection, broker, versions, is_idempotent, enlist_in, .. } = path;
+        let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, .. } = path;
         let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
-        if enlist_in.is_some_and(|serial| serial != self.enlisted_in) {
-            return Err(BlockedOn::Enlistment);
+        if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
+            return Err(BlockedOn::AddPartitions);
         }
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.
@@ -279,8 +279,8 @@ impl Partition {
     }
 
     /// Records that the partition was added to the transaction with this serial number.
-    pub(super) fn enlisted(&mut self, serial: u64) {
-        self.enlisted_in = serial;
+    pub(super) fn on_added_to(&mut self, serial: u64) {
+        self.added_to = serial;
     }
 
     /// Records that the topic was recreated: its brokers do not know the producer.

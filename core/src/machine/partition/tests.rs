@@ -62,7 +62,7 @@ impl World {
             versions,
             is_idempotent: true,
             is_transactional: false,
-            enlist_in: None,
+            must_be_added_to: None,
         }
     }
 

@@ -31,6 +31,7 @@ use core::time::Duration;
 use self::coordinator::Coordinator;
 use self::offsets::Offsets;
 pub use self::offsets::OffsetsId;
+use self::request::CoordinatorKey;
 pub use self::table::TransactionState;
 pub(super) use self::table::Transition;
 use super::query::Query;
@@ -51,8 +52,6 @@ const MOST_GROUPS: usize = 100;
 /// The transactions of a producer.
 #[derive(Debug)]
 pub(super) struct Transactions {
-    /// `transactional.id`.
-    pub(super) id: String,
     state: TransactionState,
     /// The newest epoch of the finalized features that a broker has reported, and the level at that epoch.
     feature: (i64, i16),
@@ -84,8 +83,8 @@ pub(super) struct Current {
     pub(super) serial: u64,
     pub(super) level: i16,
     /// Why it can only be aborted.
-    pub(super) doomed: Option<TransactionCause>,
-    /// Set until the batches and offsets that wait were failed, after it was doomed.
+    pub(super) abort_cause: Option<TransactionCause>,
+    /// Set until the batches and offsets that wait were failed, after it could only be aborted.
     pub(super) must_fail_waiting: bool,
     /// The coordinator may know of it: something was added, or may have been. It has to be ended there.
     pub(super) is_known: bool,
@@ -94,7 +93,7 @@ pub(super) struct Current {
     /// A request that changes the transaction was not answered.
     pub(super) is_unanswered: bool,
     /// EndTxn was refused as if another producer had taken over, which is certain only if the next epoch is refused, too.
-    pub(super) is_fenced_perhaps: bool,
+    pub(super) maybe_fenced: bool,
     /// A batch with sequence numbers has failed.
     pub(super) has_gap: bool,
     /// EndTxn to commit is in flight.
@@ -113,9 +112,8 @@ pub(super) enum EndCommand {
 }
 
 impl Transactions {
-    pub(super) fn new(id: String) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            id,
             state: TransactionState::Uninitialized,
             feature: (-1, 0),
             next_level: 0,
@@ -129,6 +127,14 @@ impl Transactions {
             last_error: None,
             pending_failure: None,
             failure: None,
+        }
+    }
+
+    /// Returns the coordinator of a key; of a group, one that is not known yet is added.
+    pub(super) fn coordinator_of(&mut self, key: &CoordinatorKey) -> &mut Coordinator {
+        match key {
+            CoordinatorKey::Transaction => &mut self.coordinator,
+            CoordinatorKey::Group(group) => self.groups.entry(group.clone()).or_default(),
         }
     }
 
@@ -176,20 +182,20 @@ impl Transactions {
 
     /// Returns `true` if batches may be stamped: the transaction is open, and can be committed.
     pub(super) const fn accepts(&self) -> bool {
-        matches!(self.state, TransactionState::Open) && self.current.doomed.is_none()
+        matches!(self.state, TransactionState::Open) && self.current.abort_cause.is_none()
     }
 
     /// Returns the serial number of the transaction in which a partition must be added before a batch is sent to it.
-    pub(super) fn must_enlist(&self) -> Option<u64> {
+    pub(super) fn must_be_added_to(&self) -> Option<u64> {
         (!self.is_level_2()).then_some(self.current.serial)
     }
 
     /// Records that the transaction can only be aborted. The first cause counts. Has no effect while EndTxn to commit may have
     /// been executed: only its response decides then.
-    pub(super) fn doom(&mut self, cause: TransactionCause) {
+    pub(super) fn require_abort(&mut self, cause: TransactionCause) {
         let is_decided = self.current.is_commit_in_flight || self.current.is_maybe_committed;
-        if self.state.has_transaction() && self.current.doomed.is_none() && !is_decided {
-            self.current.doomed = Some(cause);
+        if self.state.has_transaction() && self.current.abort_cause.is_none() && !is_decided {
+            self.current.abort_cause = Some(cause);
             self.current.must_fail_waiting = true;
         }
     }
@@ -203,18 +209,18 @@ impl Transactions {
     /// Decides the level of the next transaction, and returns whether it needs another epoch than this one had.
     /// `can_bump`: the brokers can bump an epoch.
     pub(super) fn end(&mut self, can_bump: bool) -> NextEpoch {
-        let Current { level, doomed, is_known, is_unanswered, is_fenced_perhaps, has_gap, .. } = &self.current;
+        let Current { level, abort_cause, is_known, is_unanswered, maybe_fenced, has_gap, .. } = &self.current;
         let was_level_2 = *level >= LEVEL_2;
         let is_upgrade = self.feature.1 >= LEVEL_2 && !was_level_2 && *is_known;
         let is_required = *has_gap;
-        let is_wanted = *is_unanswered || doomed.is_some() && *is_known || is_upgrade;
+        let is_wanted = *is_unanswered || abort_cause.is_some() && *is_known || is_upgrade;
         self.next_level = self.feature.1;
         match (was_level_2, is_required, is_wanted) {
-            (true, ..) if *is_fenced_perhaps => NextEpoch::Bump,
+            (true, ..) if *maybe_fenced => NextEpoch::Bump,
             (true, ..) => NextEpoch::Same,
             // What was not answered may be executed late, in the next transaction.
-            (false, true, _) if !can_bump => NextEpoch::Impossible,
-            (false, ..) if *is_unanswered && !can_bump => NextEpoch::Impossible,
+            (false, true, _) if !can_bump => NextEpoch::CannotBump,
+            (false, ..) if *is_unanswered && !can_bump => NextEpoch::CannotBump,
             (false, true, _) | (false, _, true) if can_bump => NextEpoch::Bump,
             _ => NextEpoch::Same,
         }
@@ -227,7 +233,7 @@ pub(super) enum NextEpoch {
     Same,
     Bump,
     /// There must be another one, and the brokers cannot bump it.
-    Impossible,
+    CannotBump,
 }
 
 #[cfg(test)]
@@ -240,7 +246,7 @@ mod tests {
     }
 
     fn open(level: i16) -> Transactions {
-        let mut transactions = Transactions::new("id".into());
+        let mut transactions = Transactions::new();
         transactions.change(Transition::Initialize);
         transactions.feature = (1, level);
         transactions.on_assigned();
@@ -279,28 +285,33 @@ mod tests {
             assert_eq!(end(level, true, |_| {}), NextEpoch::Same);
             assert_eq!(end(level, true, |current| current.is_unanswered = true), NextEpoch::Bump);
             assert_eq!(end(level, true, |current| current.has_gap = true), NextEpoch::Bump);
-            assert_eq!(end(level, true, |current| current.doomed = Some(cause())), NextEpoch::Same, "nothing was sent");
-            let doomed: fn(&mut Current) = |current| (current.doomed, current.is_known) = (Some(cause()), true);
-            assert_eq!(end(level, true, doomed), NextEpoch::Bump);
-            assert_eq!(end(level, false, doomed), NextEpoch::Same);
-            assert_eq!(end(level, false, |current| current.is_unanswered = true), NextEpoch::Impossible);
-            assert_eq!(end(level, false, |current| current.has_gap = true), NextEpoch::Impossible);
+            assert_eq!(
+                end(level, true, |current| current.abort_cause = Some(cause())),
+                NextEpoch::Same,
+                "nothing was sent"
+            );
+            let abort_cause: fn(&mut Current) =
+                |current| (current.abort_cause, current.is_known) = (Some(cause()), true);
+            assert_eq!(end(level, true, abort_cause), NextEpoch::Bump);
+            assert_eq!(end(level, false, abort_cause), NextEpoch::Same);
+            assert_eq!(end(level, false, |current| current.is_unanswered = true), NextEpoch::CannotBump);
+            assert_eq!(end(level, false, |current| current.has_gap = true), NextEpoch::CannotBump);
         }
         assert_eq!(end(2, true, |current| (current.has_gap, current.is_unanswered) = (true, true)), NextEpoch::Same);
-        assert_eq!(end(2, true, |current| current.is_fenced_perhaps = true), NextEpoch::Bump);
+        assert_eq!(end(2, true, |current| current.maybe_fenced = true), NextEpoch::Bump);
     }
 
     #[test]
     fn the_first_cause_counts_and_only_in_a_transaction() {
         let mut transactions = open(2);
         assert!(transactions.accepts());
-        transactions.doom(cause());
-        transactions.doom(TransactionCause::Closed);
-        assert!(matches!(transactions.current.doomed, Some(TransactionCause::Broker(_))));
+        transactions.require_abort(cause());
+        transactions.require_abort(TransactionCause::Closed);
+        assert!(matches!(transactions.current.abort_cause, Some(TransactionCause::Broker(_))));
         assert!(!transactions.accepts());
-        let mut ready = Transactions::new("id".into());
-        ready.doom(cause());
-        assert!(ready.current.doomed.is_none());
+        let mut ready = Transactions::new();
+        ready.require_abort(cause());
+        assert!(ready.current.abort_cause.is_none());
     }
 
     #[test]
@@ -311,8 +322,8 @@ mod tests {
             let mut transactions = open(2);
             transactions.change(Transition::Commit);
             change(&mut transactions.current);
-            transactions.doom(cause());
-            assert!(transactions.current.doomed.is_none());
+            transactions.require_abort(cause());
+            assert!(transactions.current.abort_cause.is_none());
         }
     }
 }

@@ -118,10 +118,7 @@ mod tests {
         let mut offsets = Offsets::default();
         let at = |topic: &str, partition, offset: i64| (TopicPartition::new(topic, partition), offset.into());
         let all = Vec::from([at("b", 1, 5), at("a", 0, 1), at("b", 0, 7), at("b", 1, 6)]);
-        assert_eq!(
-            offsets.push(GroupMetadata::unfenced("g"), all, Instant::from_start(core::time::Duration::ZERO)),
-            OffsetsId(0)
-        );
+        assert_eq!(offsets.push(GroupMetadata::unfenced("g"), all, Instant::START), OffsetsId(0));
         let topics = offsets.first().unwrap().topics();
         let found: Vec<(&str, Vec<(i32, i64)>)> = topics
             .iter()

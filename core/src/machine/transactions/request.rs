@@ -1,9 +1,11 @@
 //! The requests of transactions to coordinators, as far as their responses need to know them.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::machine::index::PartitionIndex;
+use crate::protocol::{ErrorCode, TxnTopicResult};
 
 /// What a coordinator is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,4 +28,10 @@ pub(in crate::machine) enum TransactionRequest {
     },
     /// To the coordinator of the group.
     OffsetCommit(String),
+}
+
+/// Returns the error code of each partition in a response, by topic and number.
+pub(in crate::machine) fn codes_by_partition(topics: &[TxnTopicResult]) -> BTreeMap<(&str, i32), ErrorCode> {
+    let partitions = topics.iter().flat_map(|topic| topic.partitions.iter().map(move |found| (topic, found)));
+    partitions.map(|(topic, found)| ((topic.name.as_str(), found.partition_index), found.error_code)).collect()
 }

@@ -3,8 +3,9 @@
 
 use crate::protocol::ErrorCode;
 
-/// What an error code means for a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an error code means for a transaction, by ascending effect: of the codes of several partitions, that with the largest
+/// decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::machine) enum Verdict {
     /// Success.
     Done,

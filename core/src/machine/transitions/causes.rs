@@ -85,7 +85,7 @@ impl Machine {
                 let pending = self.response_to(|request| matches!(request, InFlightRequest::Identity));
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
-            BlockedOn::Enlistment => {
+            BlockedOn::AddPartitions => {
                 let is_pending = |request: &InFlightRequest| {
                     matches!(request, InFlightRequest::Coordinator(_) | InFlightRequest::Transaction(_))
                 };

@@ -114,7 +114,7 @@ impl Machine {
             *time = (*time).max(Duration::from_millis(1));
         }
         config.require_for_transactions();
-        let transactions = config.transactional_id.clone().map(|id| Box::new(Transactions::new(id)));
+        let transactions = config.is_transactional().then(|| Box::new(Transactions::new()));
         let mut random = SplitMix64::new(seed);
         let first_node = random.below(config.bootstrap_servers.len());
         Self {

@@ -96,7 +96,7 @@ impl Machine {
             }
             BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
             BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
-            BlockedOn::Enlistment => Wait::Condition(Condition::Enlistment),
+            BlockedOn::AddPartitions => Wait::Condition(Condition::AddPartitions),
             BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,
         };
         self.accumulator.schedule.set(index, wait);
@@ -115,18 +115,18 @@ impl Machine {
             return Err(BlockedOn::Capacity(id));
         }
         let is_idempotent = self.is_idempotent(versions);
-        let mut enlist_in = None;
+        let mut must_be_added_to = None;
         if let Some(transactions) = &self.transactions {
             if !is_idempotent {
                 return Err(BlockedOn::Metadata); // it has no transactions, and a newer broker may become leader
             }
-            enlist_in = transactions.must_enlist();
-            if enlist_in.is_some() {
+            must_be_added_to = transactions.must_be_added_to();
+            if must_be_added_to.is_some() {
                 versions.produce = versions.produce.min(LAST_VERSION_BELOW_LEVEL_2);
             }
         }
         let is_transactional = self.transactions.is_some();
-        Ok(SendPath { connection: id, broker, versions, is_idempotent, is_transactional, enlist_in })
+        Ok(SendPath { connection: id, broker, versions, is_idempotent, is_transactional, must_be_added_to })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.

@@ -9,7 +9,7 @@ use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::oauth::{OAuthBearer, OAuthToken};
 use crate::machine::timers::Timer;
-use crate::machine::token::{AFTER_ERROR, REST, renewal};
+use crate::machine::token::{EXPIRY_MARGIN, RETRY_AFTER_ERROR, renewal};
 use crate::time::Instant;
 use crate::transport_error::TransportError;
 
@@ -47,7 +47,7 @@ impl Machine {
                 let lifetime = token.valid_for();
                 credentials.token = Some(token);
                 self.tokens.is_old = false;
-                self.tokens.unusable = lifetime.map(|lifetime| self.now + lifetime.saturating_sub(REST));
+                self.tokens.unusable_at = lifetime.map(|lifetime| self.now + lifetime.saturating_sub(EXPIRY_MARGIN));
                 let due = lifetime.map(|lifetime| self.now + renewal(lifetime, &mut self.random));
                 self.timers.set_or_clear(Timer::Token, due);
                 for id in self.awaiting_token() {
@@ -60,7 +60,7 @@ impl Machine {
             }
             Err(error) => {
                 if credentials.token.is_some() {
-                    self.timers.set(Timer::Token, self.now + AFTER_ERROR);
+                    self.timers.set(Timer::Token, self.now + RETRY_AFTER_ERROR);
                 }
                 for id in self.awaiting_token() {
                     self.fail_connection(id, OAuthError::NoToken(error.clone()).into());
@@ -83,7 +83,7 @@ impl Machine {
 
     /// Forgets a token that has expired, or is about to.
     pub(super) fn expire_token(&mut self) {
-        if self.tokens.unusable.is_some_and(|at| at <= self.now) {
+        if self.tokens.unusable_at.is_some_and(|at| at <= self.now) {
             self.forget_token();
         }
     }
@@ -92,7 +92,7 @@ impl Machine {
     pub(super) fn forget_token(&mut self) {
         if let Some(credentials) = self.bearer() {
             credentials.token = None;
-            self.tokens.unusable = None;
+            self.tokens.unusable_at = None;
             self.timers.remove(Timer::Token);
         }
     }

@@ -103,8 +103,8 @@ impl Machine {
         if failed.is_none() && transactions.state() != TransactionState::Open {
             return Err(transactions.invalid());
         }
-        let doomed = transactions.current.doomed.clone();
-        let result = match (failed, doomed) {
+        let abort_cause = transactions.current.abort_cause.clone();
+        let result = match (failed, abort_cause) {
             (Some((TransactionState::Fenced, cause)), _) => Err(SendOffsetsError::Fenced(cause)),
             (Some((_, cause)), _) => Err(SendOffsetsError::Fatal(cause)),
             (None, Some(cause)) => Err(SendOffsetsError::Aborted(cause)),
@@ -165,7 +165,7 @@ impl Machine {
         self.advance(now);
         self.misuse.on_change(self.now);
         if self.transaction_state() == Some(TransactionState::Open) {
-            self.doom(TransactionCause::batch(to, reason));
+            self.require_abort(TransactionCause::batch(to, reason));
         }
     }
 

@@ -28,7 +28,7 @@ impl Machine {
         self.give_up_overdue_offsets();
         self.fail_waiting_in_transaction();
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
-        if transactions.state() == TransactionState::Committing && transactions.current.doomed.is_some() {
+        if transactions.state() == TransactionState::Committing && transactions.current.abort_cause.is_some() {
             transactions.change(Transition::NotCommitted);
         }
         let is_ending = matches!(transactions.state(), TransactionState::Committing | TransactionState::Aborting);
@@ -59,7 +59,7 @@ impl Machine {
         if !core::mem::take(&mut transactions.current.must_fail_waiting) {
             return;
         }
-        let cause = transactions.current.doomed.clone().unwrap_or(TransactionCause::Aborted);
+        let cause = transactions.current.abort_cause.clone().unwrap_or(TransactionCause::Aborted);
         while let Some(offsets) = self.transactions.as_deref_mut().and_then(|transactions| transactions.offsets.pop()) {
             let result = Err(SendOffsetsError::Aborted(cause.clone()));
             self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result });
@@ -72,8 +72,8 @@ impl Machine {
     pub(super) fn fail_waiting_unless_committable(&mut self, was_answered: bool) {
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let state = transactions.state();
-        let is_aborted =
-            state == TransactionState::Aborting || state.has_transaction() && transactions.current.doomed.is_some();
+        let is_aborted = state == TransactionState::Aborting
+            || state.has_transaction() && transactions.current.abort_cause.is_some();
         transactions.current.must_fail_waiting |= state.is_final() || was_answered && is_aborted;
     }
 
@@ -101,7 +101,7 @@ impl Machine {
         match verdict {
             Verdict::Fenced => drop(transactions.pending_failure.get_or_insert((Transition::Fence, cause))),
             Verdict::Fatal => drop(transactions.pending_failure.get_or_insert((Transition::Fail, cause))),
-            _ => transactions.doom(cause),
+            _ => transactions.require_abort(cause),
         }
         self.dirty = true;
     }
@@ -120,7 +120,7 @@ impl Machine {
         }
     }
 
-    /// Completes a transaction, which was committed unless it is doomed or aborted. `next`: the identity of the next one, if EndTxn
+    /// Completes a transaction, which was committed unless it can only be aborted. `next`: the identity of the next one, if EndTxn
     /// has returned it. `can_bump`: the coordinator can bump an epoch.
     pub(super) fn transaction_ended(&mut self, next: Option<Identity>, can_bump: bool) {
         let obtained = next.map_or(Ok(()), |next| self.identities.obtain(next));
@@ -128,10 +128,10 @@ impl Machine {
         let next_epoch = transactions.end(can_bump);
         let transition = if next_epoch == NextEpoch::Bump { Transition::EndedBeforeBump } else { Transition::Ended };
         transactions.change(transition);
-        let doomed = transactions.current.doomed.take();
+        let abort_cause = transactions.current.abort_cause.take();
         match transactions.current.command.take() {
             Some(EndCommand::Commit) => {
-                let result = doomed.map_or(Ok(()), |cause| Err(CommitError::Aborted(cause)));
+                let result = abort_cause.map_or(Ok(()), |cause| Err(CommitError::Aborted(cause)));
                 self.transaction_event(TransactionEvent::Committed(result));
             }
             Some(EndCommand::Abort) => self.transaction_event(TransactionEvent::Aborted(Ok(()))),
@@ -139,7 +139,7 @@ impl Machine {
         }
         if obtained.is_err() {
             self.fail_transactions(Transition::Fail, TransactionCause::Incomplete(ApiKey::EndTxn));
-        } else if next_epoch == NextEpoch::Impossible {
+        } else if next_epoch == NextEpoch::CannotBump {
             let what = "after a batch has failed, or a request was not answered, the epoch must be bumped (KIP-360, Kafka 2.5)";
             self.fail_transactions(
                 Transition::Fail,
@@ -219,7 +219,7 @@ impl Machine {
             return self.set_transaction_timer(deadline);
         }
         let last = transactions.last_error.take().map(Box::new);
-        self.doom(TransactionCause::OffsetsTimedOut { limit: self.config.delivery_timeout, last });
+        self.require_abort(TransactionCause::OffsetsTimedOut { limit: self.config.delivery_timeout, last });
     }
 
     /// Aborts an open transaction, because the producer is closed, and begins no other.

@@ -1,18 +1,17 @@
 //! TxnOffsetCommit: commits offsets of a group in a transaction, at the coordinator of the group.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Machine;
 use super::responses::InFlightRequest;
-use super::transaction_requests::{Frame, Impossible};
+use super::transaction_requests::{Frame, RequestError};
 use crate::machine::event::TransactionEvent;
 use crate::machine::io::ConnectionId;
 use crate::machine::query::QueryState;
 use crate::machine::transactions::TransactionState;
 use crate::machine::transactions::Transition;
-use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
+use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest, codes_by_partition};
 use crate::machine::transactions::verdict::{self, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use crate::record::TopicPartition;
@@ -26,8 +25,8 @@ impl Machine {
     pub(super) fn request_offset_commit(&mut self) -> Option<Frame> {
         let transactions = self.transactions.as_deref()?;
         let is_open = matches!(transactions.state(), TransactionState::Open | TransactionState::Committing);
-        let first = transactions.offsets.first().filter(|_| is_open && transactions.current.doomed.is_none())?;
-        if transactions.must_enlist().is_some() && !transactions.offsets.has_added(first.group.group()) {
+        let first = transactions.offsets.first().filter(|_| is_open && transactions.current.abort_cause.is_none())?;
+        if transactions.must_be_added_to().is_some() && !transactions.offsets.has_added(first.group.group()) {
             return None; // AddOffsetsToTxn comes first
         }
         match transactions.offsets.query.state(self.now) {
@@ -52,12 +51,12 @@ impl Machine {
                 self.register(id, ApiKey::TxnOffsetCommit, version, request);
                 Some((id, bytes))
             }
-            Err(Impossible::Encode(error)) => {
-                self.doom(error.into());
+            Err(RequestError::Encode(error)) => {
+                self.require_abort(error.into());
                 None
             }
-            Err(impossible @ Impossible::Unsupported(_)) => {
-                self.fail_transactions(Transition::Fail, impossible.into());
+            Err(error @ RequestError::Unsupported(_)) => {
+                self.fail_transactions(Transition::Fail, error.into());
                 None
             }
         }
@@ -67,10 +66,11 @@ impl Machine {
         &self,
         id: ConnectionId,
         version: Option<i16>,
-    ) -> Result<(i16, Vec<bytes::Bytes>), Impossible> {
-        let unsupported = || Impossible::Unsupported(ApiKey::TxnOffsetCommit);
+    ) -> Result<(i16, Vec<bytes::Bytes>), RequestError> {
+        let unsupported = || RequestError::Unsupported(ApiKey::TxnOffsetCommit);
         let connection = self.network.connections.get(&id).ok_or_else(unsupported)?;
         let transactions = self.transactions.as_deref().ok_or_else(unsupported)?;
+        let transactional_id = self.config.transactional_id.as_deref().ok_or_else(unsupported)?;
         let identity = self.identities.current().ok_or_else(unsupported)?;
         let first = transactions.offsets.first().ok_or_else(unsupported)?;
         let version = match transactions.is_level_2() {
@@ -79,7 +79,7 @@ impl Machine {
         };
         let version = version.ok_or_else(unsupported)?;
         let request = TxnOffsetCommitRequest {
-            transactional_id: &transactions.id,
+            transactional_id,
             group_id: first.group.group(),
             producer_id: identity.id,
             producer_epoch: identity.epoch,
@@ -108,19 +108,14 @@ impl Machine {
         transactions.offsets.query.on_response();
         // If it is gone, the transaction has failed meanwhile.
         let Some(first) = transactions.offsets.first() else { return };
-        let results: BTreeMap<(&str, i32), ErrorCode> = response
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|found| ((topic.name.as_str(), found.partition_index), found.error_code))
-            })
-            .collect();
+        let results = codes_by_partition(&response.topics);
         let of = |to: &TopicPartition| results.get(&(to.topic.as_str(), to.partition)).copied();
         let codes: Option<Vec<ErrorCode>> = first.offsets.iter().map(|(to, _)| of(to)).collect();
-        let Some(codes) = codes else { return self.doom(TransactionCause::Incomplete(ApiKey::TxnOffsetCommit)) };
+        let Some(codes) = codes else {
+            return self.require_abort(TransactionCause::Incomplete(ApiKey::TxnOffsetCommit));
+        };
         // The worst of them decides: if one offset is refused, none is committed.
-        let worst =
-            codes.into_iter().max_by_key(|code| severity(verdict::offset_commit(*code))).unwrap_or(ErrorCode::NONE);
+        let worst = codes.into_iter().max_by_key(|code| verdict::offset_commit(*code)).unwrap_or(ErrorCode::NONE);
         let error = BrokerError::new(ApiKey::TxnOffsetCommit, worst).with_version(version).with_broker(broker);
         let key = CoordinatorKey::Group(group);
         match verdict::offset_commit(worst) {
@@ -143,21 +138,7 @@ impl Machine {
                     self.forget_coordinator(&key);
                 }
             }
-            Verdict::Abort => self.doom(error.into()),
-            Verdict::Fenced => self.fail_transactions(Transition::Fence, error.into()),
-            Verdict::Fatal | Verdict::Unknown => self.fail_transactions(Transition::Fail, error.into()),
+            verdict => self.on_refusal(verdict, error),
         }
-    }
-}
-
-/// Returns a number that is larger for what the transaction is affected by more.
-pub(super) const fn severity(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Done => 0,
-        Verdict::Retry => 1,
-        Verdict::Coordinator => 2,
-        Verdict::Abort => 3,
-        Verdict::Fenced => 4,
-        Verdict::Fatal | Verdict::Unknown => 5,
     }
 }

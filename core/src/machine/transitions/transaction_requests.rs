@@ -34,32 +34,32 @@ const FIRST_BUMP: i16 = 3;
 pub(super) type Frame = (ConnectionId, Vec<Bytes>);
 
 /// Why a request cannot be made.
-pub(super) enum Impossible {
+pub(super) enum RequestError {
     /// The broker does not support it.
     Unsupported(ApiKey),
     Encode(RequestEncodeError),
 }
 
-impl From<RequestEncodeError> for Impossible {
+impl From<RequestEncodeError> for RequestError {
     fn from(error: RequestEncodeError) -> Self {
         Self::Encode(error)
     }
 }
 
-impl From<Impossible> for TransactionCause {
-    fn from(impossible: Impossible) -> Self {
-        match impossible {
-            Impossible::Unsupported(api) => Self::Unsupported {
+impl From<RequestError> for TransactionCause {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Unsupported(api) => Self::Unsupported {
                 api,
                 what: "transactions need Kafka 0.11, and with transaction.version=2 Kafka 4.0",
             },
-            Impossible::Encode(error) => Self::Request(error),
+            RequestError::Encode(error) => Self::Request(error),
         }
     }
 }
 
 /// An API with its version and a frame.
-type Encoded = (ApiKey, i16, Vec<Bytes>);
+type EncodedRequest = (ApiKey, i16, Vec<Bytes>);
 
 impl Machine {
     /// Returns a request for transactions, if one is due and allowed now.
@@ -70,15 +70,15 @@ impl Machine {
     /// Returns what the transaction coordinator has to be asked for next. One request is in flight to it at a time.
     fn due_request(&mut self) -> Option<TransactionRequest> {
         let transactions = self.transactions.as_deref()?;
-        let is_doomed = transactions.current.doomed.is_some();
+        let must_abort = transactions.current.abort_cause.is_some();
         match transactions.state() {
             TransactionState::Initializing => Some(TransactionRequest::InitProducerId { is_bump: false }),
             TransactionState::Bumping => Some(TransactionRequest::InitProducerId { is_bump: true }),
-            TransactionState::Open | TransactionState::Committing if !is_doomed => {
-                if transactions.must_enlist().is_some() {
+            TransactionState::Open | TransactionState::Committing if !must_abort => {
+                if transactions.must_be_added_to().is_some() {
                     let group = transactions.offsets.first().map(|offsets| offsets.group.group());
                     let group = group.filter(|group| !transactions.offsets.has_added(group)).map(String::from);
-                    let partitions = self.accumulator.schedule.all_waiting_for(Condition::Enlistment);
+                    let partitions = self.accumulator.schedule.all_waiting_for(Condition::AddPartitions);
                     if !partitions.is_empty() {
                         return Some(TransactionRequest::AddPartitions(partitions));
                     }
@@ -123,14 +123,14 @@ impl Machine {
                 self.register(id, api, version, InFlightRequest::Transaction(request));
                 Some((id, bytes))
             }
-            Err(impossible) => {
-                let cause = TransactionCause::from(impossible);
+            Err(error) => {
+                let cause = TransactionCause::from(error);
                 match request {
                     // The name of the group is too long, or too many partitions are added.
                     TransactionRequest::AddPartitions(_) | TransactionRequest::AddOffsets(_)
                         if matches!(cause, TransactionCause::Request(_)) =>
                     {
-                        self.doom(cause);
+                        self.require_abort(cause);
                     }
                     _ => self.fail_transactions(Transition::Fail, cause),
                 }
@@ -144,12 +144,12 @@ impl Machine {
         request: &TransactionRequest,
         versions: Versions,
         header: RequestHeader<'_>,
-    ) -> Result<Encoded, Impossible> {
+    ) -> Result<EncodedRequest, RequestError> {
         let transactional_id = self.config.transactional_id.as_deref().unwrap_or_default();
         let (producer_id, producer_epoch) =
             self.identities.current().map_or((-1, -1), |identity| (identity.id, identity.epoch));
         let is_level_2 = self.transactions.as_deref().is_some_and(|transactions| transactions.is_level_2());
-        let supported = |api, version: Option<i16>| version.ok_or(Impossible::Unsupported(api));
+        let supported = |api, version: Option<i16>| version.ok_or(RequestError::Unsupported(api));
         match request {
             TransactionRequest::InitProducerId { is_bump } => {
                 let api = ApiKey::InitProducerId;
@@ -188,7 +188,7 @@ impl Machine {
                 let request = EndTxnRequest { transactional_id, producer_id, producer_epoch, committed: *is_commit };
                 Ok((api, version, request.encode(version, header)?))
             }
-            TransactionRequest::OffsetCommit(_) => Err(Impossible::Unsupported(ApiKey::TxnOffsetCommit)),
+            TransactionRequest::OffsetCommit(_) => Err(RequestError::Unsupported(ApiKey::TxnOffsetCommit)),
         }
     }
 
@@ -265,7 +265,7 @@ impl Machine {
             CoordinatorKey::Group(group) => (CoordinatorType::Group, group.as_str()),
         };
         let api = ApiKey::FindCoordinator;
-        let encoded = connection.versions()?.transactions.find_coordinator.ok_or(Impossible::Unsupported(api));
+        let encoded = connection.versions()?.transactions.find_coordinator.ok_or(RequestError::Unsupported(api));
         let encoded = encoded.and_then(|version| {
             let bytes =
                 FindCoordinatorRequest { key_type, key: name }.encode(version, connection.header(&self.config))?;
@@ -277,24 +277,20 @@ impl Machine {
                 self.register(id, api, version, InFlightRequest::Coordinator(key.clone()));
                 Some((id, bytes))
             }
-            Err(Impossible::Encode(error)) if *key != CoordinatorKey::Transaction => {
-                self.doom(error.into());
+            Err(RequestError::Encode(error)) if *key != CoordinatorKey::Transaction => {
+                self.require_abort(error.into());
                 None
             }
-            Err(impossible) => {
-                self.fail_transactions(Transition::Fail, impossible.into());
+            Err(error) => {
+                self.fail_transactions(Transition::Fail, error.into());
                 None
             }
         }
     }
 
-    /// Returns the coordinator of a key; of a group, one that is not known yet is added.
+    /// Returns the coordinator of a key; `None` without a `transactional.id`.
     pub(super) fn coordinator(&mut self, key: &CoordinatorKey) -> Option<&mut Coordinator> {
-        let transactions = self.transactions.as_deref_mut()?;
-        match key {
-            CoordinatorKey::Transaction => Some(&mut transactions.coordinator),
-            CoordinatorKey::Group(group) => Some(transactions.groups.entry(group.clone()).or_default()),
-        }
+        Some(self.transactions.as_deref_mut()?.coordinator_of(key))
     }
 
     /// Forgets the coordinators on this node: it cannot be reached.
@@ -314,9 +310,9 @@ impl Machine {
     }
 
     /// Records that the transaction can only be aborted.
-    pub(super) fn doom(&mut self, cause: TransactionCause) {
+    pub(super) fn require_abort(&mut self, cause: TransactionCause) {
         if let Some(transactions) = self.transactions.as_deref_mut() {
-            transactions.doom(cause);
+            transactions.require_abort(cause);
         }
         self.dirty = true;
     }

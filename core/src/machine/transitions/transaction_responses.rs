@@ -1,10 +1,8 @@
 //! The responses of the transaction coordinator, of brokers that name coordinators, and missing responses.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::Machine;
-use super::transaction_offsets::severity;
 use super::transaction_requests::can_bump;
 use crate::machine::backoff::Backoff;
 use crate::machine::event::TransactionEvent;
@@ -12,7 +10,7 @@ use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::schedule::Condition;
-use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
+use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest, codes_by_partition};
 use crate::machine::transactions::verdict::{self, Verdict};
 use crate::machine::transactions::{CONCURRENT_BACKOFF, TransactionState, Transition};
 use crate::protocol::{
@@ -54,7 +52,7 @@ impl Machine {
             (Verdict::Abort | Verdict::Fatal, _) if !self.needs_coordinator(key) => self.coordinator_query_failed(key),
             (Verdict::Abort, _) if *key != CoordinatorKey::Transaction => {
                 self.coordinator_query_failed(key);
-                self.doom(error.into());
+                self.require_abort(error.into());
             }
             (Verdict::Abort | Verdict::Fatal, _) => {
                 self.coordinator_query_failed(key);
@@ -78,20 +76,16 @@ impl Machine {
 
     /// Handles FindCoordinator that got no response, or no usable one.
     pub(super) fn coordinator_query_failed(&mut self, key: &CoordinatorKey) {
-        let (backoff, now, mut random) = (self.retry_backoff(), self.now, self.random.clone());
-        if let Some(coordinator) = self.coordinator(key) {
-            coordinator.query.failed(now, backoff, &mut random);
-        }
-        self.random = random;
+        let backoff = self.retry_backoff();
+        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
+        transactions.coordinator_of(key).query.failed(*now, backoff, random);
     }
 
     /// Forgets a broker that is not the coordinator any more.
     pub(super) fn forget_coordinator(&mut self, key: &CoordinatorKey) {
-        let (backoff, now, mut random) = (self.retry_backoff(), self.now, self.random.clone());
-        if let Some(coordinator) = self.coordinator(key) {
-            coordinator.forget(now, backoff, &mut random);
-        }
-        self.random = random;
+        let backoff = self.retry_backoff();
+        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
+        transactions.coordinator_of(key).forget(*now, backoff, random);
     }
 
     pub(super) fn on_transaction_response(
@@ -104,7 +98,7 @@ impl Machine {
         let (api, decoded) = match &request {
             TransactionRequest::InitProducerId { .. } => {
                 let response = InitProducerIdResponse::decode(frame, version);
-                let decoded = response.map(|found| Decoded {
+                let decoded = response.map(|found| CoordinatorResponse {
                     throttle: found.throttle_time_ms,
                     code: found.error_code,
                     identity: Some(Identity { id: found.producer_id, epoch: found.producer_epoch }),
@@ -115,13 +109,13 @@ impl Machine {
                 let response = AddPartitionsToTxnResponse::decode(frame, version);
                 let decoded = response.map(|found| {
                     let code = self.worst_of(partitions, &found);
-                    Decoded { throttle: found.throttle_time_ms, code, identity: None }
+                    CoordinatorResponse { throttle: found.throttle_time_ms, code, identity: None }
                 });
                 (ApiKey::AddPartitionsToTxn, decoded)
             }
             TransactionRequest::AddOffsets(_) => {
                 let response = AddOffsetsToTxnResponse::decode(frame, version);
-                let decoded = response.map(|found| Decoded {
+                let decoded = response.map(|found| CoordinatorResponse {
                     throttle: found.throttle_time_ms,
                     code: found.error_code,
                     identity: None,
@@ -130,7 +124,7 @@ impl Machine {
             }
             TransactionRequest::EndTxn { .. } => {
                 let response = EndTxnResponse::decode(frame, version);
-                let decoded = response.map(|found| Decoded {
+                let decoded = response.map(|found| CoordinatorResponse {
                     throttle: found.throttle_time_ms,
                     code: found.error_code,
                     identity: (version >= 5).then_some(Identity { id: found.producer_id, epoch: found.producer_epoch }),
@@ -142,7 +136,7 @@ impl Machine {
                 return self.on_offset_commit(id, version, frame, group);
             }
         };
-        let Decoded { throttle, code, identity } = match decoded {
+        let CoordinatorResponse { throttle, code, identity } = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.on_no_transaction_response(&request);
@@ -170,13 +164,7 @@ impl Machine {
 
     /// Returns the error code that decides about these partitions: all of them are added, or none.
     fn worst_of(&self, partitions: &[PartitionIndex], response: &AddPartitionsToTxnResponse) -> ErrorCode {
-        let results: BTreeMap<(&str, i32), ErrorCode> = response
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|found| ((topic.name.as_str(), found.partition_index), found.error_code))
-            })
-            .collect();
+        let results = codes_by_partition(&response.topics);
         let code_of = |index: &PartitionIndex| {
             let partition = self.accumulator.partition(*index);
             let found = results.get(&(partition.topic(), partition.number()));
@@ -184,8 +172,7 @@ impl Machine {
         };
         let codes = partitions.iter().map(code_of).chain(results.values().copied());
         // One that was not attempted is not added, also if the response has no error of another one.
-        let rank =
-            |code: &ErrorCode| (severity(verdict::add_partitions(*code)), *code == ErrorCode::OPERATION_NOT_ATTEMPTED);
+        let rank = |code: &ErrorCode| (verdict::add_partitions(*code), *code == ErrorCode::OPERATION_NOT_ATTEMPTED);
         let worst = codes.max_by_key(rank).unwrap_or(ErrorCode::NONE);
         // Without another error, "not attempted" has no cause, so it is attempted again.
         let not_attempted = worst == ErrorCode::OPERATION_NOT_ATTEMPTED;
@@ -224,12 +211,12 @@ impl Machine {
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let is_open = matches!(transactions.state(), TransactionState::Open | TransactionState::Committing);
         // Partitions of a transaction that is aborted may be forgotten already.
-        if is_open && transactions.current.doomed.is_none() {
+        if is_open && transactions.current.abort_cause.is_none() {
             let serial = transactions.current.serial;
             for &index in partitions {
-                self.accumulator.partition_mut(index).enlisted(serial);
+                self.accumulator.partition_mut(index).on_added_to(serial);
             }
-            self.accumulator.schedule.wake(Condition::Enlistment);
+            self.accumulator.schedule.wake(Condition::AddPartitions);
         }
     }
 
@@ -273,14 +260,14 @@ impl Machine {
         let current = &mut transactions.current;
         let is_stale = matches!(error.code, ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::PRODUCER_FENCED);
         // What was never added below level 2 cannot be aborted, and needs not.
-        let is_nothing =
+        let was_never_added =
             !is_commit && !is_level_2 && !current.is_confirmed && error.code == ErrorCode::INVALID_TXN_STATE;
         // While the markers of the last transaction are due, Kafka 4.4 refuses to abort one that it does not know of, as if the
         // producer were fenced. InitProducerId with the same epoch aborts what there is, and is refused only if it is.
-        let is_fenced_perhaps = !is_commit && is_level_2 && !current.is_confirmed && is_stale;
-        current.is_fenced_perhaps |= is_fenced_perhaps;
+        let maybe_fenced = !is_commit && is_level_2 && !current.is_confirmed && is_stale;
+        current.maybe_fenced |= maybe_fenced;
         let verdict = match verdict::end_txn(error.code, is_commit, is_level_2) {
-            _ if is_nothing || is_fenced_perhaps => Verdict::Done,
+            _ if was_never_added || maybe_fenced => Verdict::Done,
             // The former attempt may have been executed, after which another producer has taken over.
             Verdict::Abort if is_stale && current.is_maybe_committed => Verdict::Fenced,
             verdict => verdict,
@@ -291,11 +278,11 @@ impl Machine {
                 transactions.query.reset(self.now);
                 transactions.coordinator.confirmed();
                 transactions.last_error = None;
-                self.transaction_ended(next.filter(|_| !is_fenced_perhaps), can_bump);
+                self.transaction_ended(next.filter(|_| !maybe_fenced), can_bump);
             }
             Verdict::Abort => {
                 current.is_maybe_committed = false; // the coordinator says so
-                transactions.doom(error.into());
+                transactions.require_abort(error.into());
                 transactions.change(Transition::NotCommitted);
             }
             Verdict::Unknown => {
@@ -315,8 +302,8 @@ impl Machine {
         }
     }
 
-    /// Handles an error of the transaction coordinator.
-    fn on_refusal(&mut self, verdict: Verdict, error: BrokerError) {
+    /// Handles an error of the transaction coordinator; with a verdict that no retry helps, of any coordinator.
+    pub(super) fn on_refusal(&mut self, verdict: Verdict, error: BrokerError) {
         match verdict {
             Verdict::Retry | Verdict::Coordinator | Verdict::Done => {
                 let backoff = match error.code {
@@ -334,7 +321,7 @@ impl Machine {
                     self.forget_coordinator(&CoordinatorKey::Transaction);
                 }
             }
-            Verdict::Abort => self.doom(error.into()),
+            Verdict::Abort => self.require_abort(error.into()),
             Verdict::Fenced => self.fail_transactions(Transition::Fence, error.into()),
             Verdict::Fatal | Verdict::Unknown => self.fail_transactions(Transition::Fail, error.into()),
         }
@@ -362,7 +349,7 @@ impl Machine {
 }
 
 /// What matters of a response of the transaction coordinator.
-struct Decoded {
+struct CoordinatorResponse {
     throttle: i32,
     code: ErrorCode,
     identity: Option<Identity>,

@@ -94,7 +94,7 @@ impl From<CommitError> for TransactionFailure {
             CommitError::Aborted(_) => ABORTED,
             CommitError::Unknown(_) => "CommitUnknownError",
             CommitError::Fenced(_) => FENCED,
-            _ => FATAL,
+            CommitError::Fatal(_) => FATAL,
         };
         Self::new(name, &error)
     }

@@ -46,11 +46,29 @@ fn with_level_2_nothing_is_added_and_each_transaction_has_an_epoch_of_its_own() 
 #[test]
 fn the_level_is_that_of_the_feature_and_not_of_the_versions_that_brokers_list() {
     let mut world = uninitialized(1);
-    world.produce = 13;
     world.producer.init_transactions(world.now).unwrap();
     world.run();
     let (_, versions) = world.ready.last().unwrap();
-    assert_eq!((versions.transactions.level, versions.transactions.features_epoch), (1, 7));
+    let TransactionVersions { level, features_epoch, end_txn, .. } = versions.transactions;
+    assert_eq!((level, features_epoch, end_txn), (1, 7, Some(5)), "version 5 is of level 2");
+}
+
+/// From v12 on, Produce adds the partition itself, and is refused below level 2 although brokers list it.
+#[test]
+fn below_level_2_produce_is_of_v11_whatever_brokers_list() {
+    for (level, expected) in [(0, 11), (1, 11), (2, 12)] {
+        let mut world = uninitialized(level);
+        world.fake().produce = 12;
+        world.producer.init_transactions(world.now).unwrap();
+        world.run();
+        world.events.clear();
+        world.begin();
+        world.responses.push_back(None);
+        world.send(&["a"], 0);
+        world.run();
+        let produce = world.requests.iter().find(|request| request.api == PRODUCE).unwrap();
+        assert_eq!(produce.version, expected, "level {level}");
+    }
 }
 
 /// Lets all brokers report this level, on new connections.

@@ -29,6 +29,8 @@ pub(super) struct FakeCoordinator {
     epoch: i64,
     /// The broker that is named as the coordinator.
     broker: i32,
+    /// The newest version of Produce.
+    produce: i16,
     /// The newest version of EndTxn and TxnOffsetCommit.
     newest: i16,
     /// The newest version of InitProducerId.
@@ -91,7 +93,7 @@ impl FakeCoordinator {
 
     fn api_versions(&self) -> Vec<u8> {
         let newest = self.newest; // whatever the level is, as Kafka 4 does
-        let apis = [(0, 7), (3, 1), (10, 1), (22, self.init), (24, 1), (25, 1), (26, newest), (28, newest)];
+        let apis = [(0, self.produce), (3, 1), (10, 1), (22, self.init), (24, 1), (25, 1), (26, newest), (28, newest)];
         let mut body = vec![0, 0, apis.len() as u8 + 1];
         for (api, newest) in apis {
             body.extend([0, api, 0, 0, 0, newest as u8, 0]);
@@ -147,6 +149,7 @@ fn uninitialized(level: i16) -> World {
         level,
         epoch: 7,
         broker: 1,
+        produce: 7,
         newest: 5,
         init: 3,
         codes: BTreeMap::new(),
