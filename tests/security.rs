@@ -60,6 +60,7 @@ macro_rules! cases {
 cases! {
     accepted_clients_publish
     files_are_read_like_texts
+    files_may_be_replaced_while_the_producer_runs
     texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted
     an_invalid_password_or_mechanism_is_rejected_at_once
     nothing_is_sent_to_a_broker_that_is_not_trusted
@@ -136,6 +137,31 @@ fn files_are_read_like_texts<S: Subject>(broker: &Secured) {
         producer.publish_batch(Publish::to(&topic).partition(0).messages(&["read"])).await.unwrap();
     });
     assert_eq!(broker.read(&topic), ["read"]);
+}
+
+fn files_may_be_replaced_while_the_producer_runs<S: Subject>(broker: &Secured) {
+    let topic = broker.topic();
+    let files = broker.certificates.files_of_a_stranger();
+    let [ca, certificate, key] = [files.ca(), files.certificate(), files.key()];
+    let settings = [
+        ("security.protocol", "ssl"),
+        ("ssl.ca.location", &ca),
+        ("ssl.certificate.location", &certificate),
+        ("ssl.key.location", &key),
+    ];
+    S::block_on(async {
+        let producer = S::create(broker.address("MUTUAL"), &settings);
+        let publish = || producer.publish_batch(Publish::to(&topic).partition(0).messages(&["renewed"]));
+        let error = publish().await.unwrap_err().to_string();
+        assert!(error.contains("TLS alert") && !error.contains("newer files"), "{error}");
+        // The new certificate is there, and its key is not yet.
+        std::fs::write(&certificate, &broker.certificates.client.certificate).unwrap();
+        let error = publish().await.unwrap_err().to_string();
+        assert!(error.contains("TLS alert") && error.contains("newer files are not used"), "{error}");
+        std::fs::write(&key, &broker.certificates.client.key).unwrap();
+        publish().await.unwrap();
+    });
+    assert_eq!(broker.read(&topic), ["renewed"]);
 }
 
 fn texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted<S: Subject>(broker: &Secured) {

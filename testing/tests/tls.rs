@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Client, PATIENCE};
+use kafka_batch_certificates::{Authority, Identity};
 use kafka_batch_core::error::AuthenticationError;
 use kafka_batch_core::{Record, SendErrorReason, TopicPartition};
 use kafka_batch_testing::wire::metadata::MetadataRequest;
@@ -128,6 +131,58 @@ fn without_tls_there_is_no_authority() {
     assert_eq!(TestCluster::start().ca_pem(), None);
     let cluster = TestCluster::builder().tls().without_sockets().start().unwrap();
     assert_eq!(cluster.ca_pem(), None, "no port has TLS");
+}
+
+/// The files of a client, removed when dropped.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(identity: &Identity) -> Self {
+        let files = Self(std::env::temp_dir().join(format!("kafka-batch-testing-{}", std::process::id())));
+        fs::create_dir_all(&files.0).unwrap();
+        files.replace(identity);
+        files
+    }
+
+    fn replace(&self, identity: &Identity) {
+        fs::write(self.0.join("certificate.pem"), &identity.certificate).unwrap();
+        fs::write(self.0.join("key.pem"), &identity.key).unwrap();
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The brokers of a cluster get another authority of clients. A producer whose certificate was replaced meanwhile continues,
+/// without an error, at its next connection.
+#[tokio::test]
+async fn a_producer_continues_after_its_certificate_and_the_authority_of_clients_were_replaced() {
+    let [first, second] = ["first", "second"].map(Authority::new);
+    let cluster = TestCluster::builder().brokers(2).client_authorities(&first.certificate).start().unwrap();
+    let stranger = producer_of(&cluster).send("t", "v").await.unwrap_err().to_string();
+    assert!(stranger.contains("certificate_required"), "{stranger}");
+
+    let files = Files::new(&first.sign("client"));
+    let producer = producer(&cluster, &cluster)
+        .set("ssl.certificate.location", files.0.join("certificate.pem").to_str().unwrap())
+        .set("ssl.key.location", files.0.join("key.pem").to_str().unwrap())
+        .build()
+        .unwrap();
+    assert_eq!(send(&producer, "a").await, Some(0));
+    files.replace(&second.sign("client"));
+    assert!(cluster.set_client_authorities(&second.certificate).unwrap());
+    assert_eq!(send(&producer, "b").await, Some(1), "on the connection that it has");
+    for (value, offset) in [("c", 2), ("d", 3)] {
+        let leader = cluster.leader("t", 0).unwrap();
+        assert!(cluster.kill(leader) && cluster.restart(leader).unwrap());
+        assert_eq!(send(&producer, value).await, Some(offset), "on new connections");
+    }
+    assert!(cluster.set_client_authorities("no PEM").is_err());
+    assert!(!TestCluster::start().set_client_authorities(&first.certificate).unwrap(), "it has no TLS");
+    producer.close().await.unwrap();
 }
 
 /// A client of another implementation of the handshake's other side.

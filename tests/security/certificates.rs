@@ -37,12 +37,21 @@ impl Certificates {
 
     /// Writes the authority and the client's certificate and key to files.
     pub(crate) fn files(&self) -> Files {
+        self.files_of(&self.client)
+    }
+
+    /// Writes the authority, and a certificate that the broker does not trust, to files.
+    pub(crate) fn files_of_a_stranger(&self) -> Files {
+        self.files_of(&self.foreign)
+    }
+
+    fn files_of(&self, identity: &Identity) -> Files {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("security-{}-{number}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let files = Files { folder };
-        let Identity { certificate, key } = &self.client;
+        let Identity { certificate, key } = identity;
         for (path, text) in [(files.ca(), &self.ca), (files.certificate(), certificate), (files.key(), key)] {
             fs::write(path, text).unwrap();
         }

@@ -35,8 +35,19 @@ pub struct TestClusterBuilder {
     users: Users,
     request_max_bytes: usize,
     with_sockets: bool,
-    with_tls: bool,
+    tls: WithTls,
     seed: u64,
+}
+
+/// Whether ports are encrypted.
+#[derive(Clone, Debug)]
+enum WithTls {
+    No,
+    #[cfg(feature = "tls")]
+    Yes {
+        /// The authorities of clients, as PEM text, if clients have to present certificates.
+        clients: Option<String>,
+    },
 }
 
 impl Default for TestClusterBuilder {
@@ -48,7 +59,7 @@ impl Default for TestClusterBuilder {
             users: Users::default(),
             request_max_bytes: 100 << 20,
             with_sockets: true,
-            with_tls: false,
+            tls: WithTls::No,
             seed: 0,
         }
     }
@@ -210,8 +221,21 @@ impl TestClusterBuilder {
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
-    pub const fn tls(mut self) -> Self {
-        self.with_tls = true;
+    pub fn tls(mut self) -> Self {
+        if let WithTls::No = self.tls {
+            self.tls = WithTls::Yes { clients: None };
+        }
+        self
+    }
+
+    /// Encrypts connections like [`tls`](Self::tls), and requires clients to present a certificate that one of these authorities
+    /// has signed (`ssl.client.auth=required`). `authorities` are certificates as PEM text.
+    /// [`TestCluster::set_client_authorities`] replaces them.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn client_authorities(mut self, authorities: impl Into<String>) -> Self {
+        self.tls = WithTls::Yes { clients: Some(authorities.into()) };
         self
     }
 
@@ -226,7 +250,7 @@ impl TestClusterBuilder {
     ///
     /// # Errors
     /// Returns an error if a topic cannot be created ([`CreateTopicError`]), no port is free on 127.0.0.1, no thread can be
-    /// started, or no certificate can be made.
+    /// started, no certificate can be made, or the authorities of clients cannot be read.
     pub fn start(mut self) -> io::Result<TestCluster> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.settings.started_at_ms = since_epoch.as_millis() as i64;
@@ -243,17 +267,20 @@ impl TestClusterBuilder {
             let created = topic.create_in(&mut engine.cluster, Moment::ZERO);
             created.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         }
-        TestCluster::from_engine(engine, self.with_sockets, encryption(self.with_tls && self.with_sockets)?)
+        TestCluster::from_engine(
+            engine,
+            self.with_sockets,
+            encryption(if self.with_sockets { &self.tls } else { &WithTls::No })?,
+        )
     }
 }
 
-fn encryption(with_tls: bool) -> io::Result<Encryption> {
-    #[cfg(feature = "tls")]
-    if with_tls {
-        return Ok(Encryption::Tls(super::tls::Tls::new()?));
+fn encryption(tls: &WithTls) -> io::Result<Encryption> {
+    match tls {
+        WithTls::No => Ok(Encryption::None),
+        #[cfg(feature = "tls")]
+        WithTls::Yes { clients } => Ok(Encryption::Tls(super::tls::Tls::new(clients.as_deref())?)),
     }
-    debug_assert!(!with_tls, "only the feature has the method for it");
-    Ok(Encryption::None)
 }
 
 /// A topic to be created.

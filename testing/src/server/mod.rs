@@ -132,6 +132,21 @@ impl TestCluster {
         }
     }
 
+    /// Replaces the authorities whose certificates clients have to present, for new connections: what an operator does when
+    /// certificates are renewed by another authority. Connections remain. Returns `false` if the cluster was built without
+    /// [`tls`](TestClusterBuilder::tls).
+    ///
+    /// # Errors
+    /// `authorities` has no certificate as PEM text, or one that cannot be used. Then nothing has changed.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn set_client_authorities(&self, authorities: &str) -> io::Result<bool> {
+        match &self.encryption {
+            Encryption::Tls(tls) => tls.set_clients(authorities).map(|()| true),
+            Encryption::None => Ok(false),
+        }
+    }
+
     /// Returns the number of brokers. Their ids are 1 to this number.
     #[must_use]
     pub fn broker_count(&self) -> usize {

@@ -9,8 +9,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::state::lock;
 use super::tcp::Chunk;
@@ -18,17 +20,23 @@ use super::tcp::Chunk;
 /// What the connections of a cluster share.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
-    config: Arc<ServerConfig>,
     authority: Arc<str>,
+    certificate: CertificateDer<'static>,
+    key: Arc<PrivatePkcs8KeyDer<'static>>,
+    /// The configuration of new connections.
+    config: Arc<Mutex<Arc<ServerConfig>>>,
 }
 
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
 impl Tls {
-    /// Makes an authority, and a certificate of it for this host.
-    pub(super) fn new() -> io::Result<Self> {
-        Self::make().map_err(io::Error::other)
+    /// Makes an authority, and a certificate of it for this host. With the PEM text of authorities in `clients`, clients have to
+    /// present a certificate that one of these has signed.
+    pub(super) fn new(clients: Option<&str>) -> io::Result<Self> {
+        Self::make(clients).map_err(io::Error::other)
     }
 
-    fn make() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    fn make(clients: Option<&str>) -> Result<Self, AnyError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "kafka-batch-testing authority");
@@ -47,13 +55,17 @@ impl Tls {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(&key, &issuer)?;
 
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self { config: Arc::new(config), authority: authority.into() })
+        let certificate = certificate.der().clone();
+        let key = Arc::new(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = Arc::new(Mutex::new(config(&certificate, &key, clients)?));
+        Ok(Self { authority: authority.into(), certificate, key, config })
+    }
+
+    /// Replaces the authorities of clients, for new connections.
+    pub(super) fn set_clients(&self, clients: &str) -> io::Result<()> {
+        let config = config(&self.certificate, &self.key, Some(clients)).map_err(io::Error::other)?;
+        *lock(&self.config) = config;
+        Ok(())
     }
 
     /// Returns the certificate of the authority, as PEM text.
@@ -63,10 +75,34 @@ impl Tls {
 
     /// Begins a session, which sends its bytes here.
     pub(super) fn accept(&self, outgoing: Sender<Chunk>) -> io::Result<Session> {
-        let mut connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
+        let mut connection = ServerConnection::new(Arc::clone(&lock(&self.config))).map_err(io::Error::other)?;
         connection.set_buffer_limit(None); // the broker limits the responses
         Ok(Session(Mutex::new(State { connection, outgoing: Some(outgoing) })))
     }
+}
+
+/// Returns the configuration of connections. Sessions are resumed only within one.
+fn config(
+    certificate: &CertificateDer<'static>,
+    key: &PrivatePkcs8KeyDer<'static>,
+    clients: Option<&str>,
+) -> Result<Arc<ServerConfig>, AnyError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+                roots.add(authority?)?;
+            }
+            // Fails without any.
+            builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?,
+            )
+        }
+    };
+    Ok(Arc::new(builder.with_single_cert(vec![certificate.clone()], PrivateKeyDer::from(key.clone_key()))?))
 }
 
 /// The TLS session of a connection. The thread that reads and those that send use it at the same time. What it encrypts is

@@ -4,8 +4,8 @@ use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8K
 use pkcs8::der::ErrorKind;
 use pkcs8::{EncryptedPrivateKeyInfoRef, pkcs5};
 
-use super::Pem;
 use super::pem::{Label, PemError, Section};
+use super::text::Pem;
 use crate::error::ConfigError;
 use crate::security::KEY_PASSWORD;
 use crate::settings::Setting;
@@ -58,7 +58,7 @@ pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<Priva
 
 fn find<'t>(pem: &'t Pem<'_>) -> Result<Section<'t>, KeyError> {
     const KEYS: [Label; 4] = [Label::PrivateKey, Label::EncryptedPrivateKey, Label::RsaPrivateKey, Label::EcPrivateKey];
-    let sections = super::pem::sections(&pem.bytes).map_err(KeyError::Pem)?;
+    let sections = super::pem::sections(pem.bytes).map_err(KeyError::Pem)?;
     let found = sections.iter().find(|section| KEYS.contains(&section.label));
     found.copied().ok_or(KeyError::NoKey(sections[0].label))
 }
@@ -127,7 +127,7 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
     fn read_key(text: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>, ConfigError> {
         let setting = Setting { name: KEY_PEM, found: text };
         let password = password.map(|found| Setting { name: KEY_PASSWORD, found });
-        read(&Pem { setting, bytes: text.as_bytes().to_vec() }, password)
+        read(&Pem { setting, bytes: text.as_bytes() }, password)
     }
 
     #[track_caller]

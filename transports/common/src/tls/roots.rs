@@ -1,12 +1,12 @@
 //! Trusted certificates: `ssl.ca.location` and `ssl.ca.pem`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_rustls::pki_types::CertificateDer;
 use futures_rustls::rustls::RootCertStore;
 
-use super::Pem;
+use super::files::{Content, Files, PROBE};
+use super::text::Pem;
 use super::words::Words;
 use super::x509::Facts;
 use crate::error::ConfigError;
@@ -20,15 +20,13 @@ pub(super) struct Roots {
     pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
-/// A value of `ssl.ca.location`, as in librdkafka: use the certificates that the system trusts.
-const PROBE: &str = "probe";
-
 impl Roots {
-    pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        match Setting::of(settings, CA_LOCATION).filter(|_| !settings.contains_key(CA_PEM)) {
-            Some(location) if location.found.trim() == PROBE => Self::of_the_system(),
-            Some(location) if Path::new(location.found).is_dir() => Self::of_a_directory(location),
-            _ => match super::either(settings, CA_LOCATION, CA_PEM)? {
+    pub(super) fn read(settings: &Settings, files: &Files) -> Result<Self, ConfigError> {
+        let location = Setting::of(settings, CA_LOCATION).filter(|_| !settings.contains_key(CA_PEM));
+        match (location, files.get(CA_LOCATION)) {
+            (Some(location), _) if location.found.trim() == PROBE => Self::of_the_system(),
+            (Some(location), Some(Content::Directory(files))) => Self::of_a_directory(location, files),
+            _ => match Pem::either(settings, files, CA_LOCATION, CA_PEM)? {
                 Some(pem) => Self::of_a_text(&pem),
                 None => Self::of_the_system(),
             },
@@ -65,15 +63,11 @@ impl Roots {
 
     /// Reads all certificates in the files of a directory, whatever their names. OpenSSL finds only files that were named by
     /// `openssl rehash`.
-    fn of_a_directory(location: Setting<'_>) -> Result<Self, ConfigError> {
-        let files = match files(Path::new(location.found)) {
-            Ok(files) => files,
-            Err(error) => return location.wrong(error),
-        };
+    fn of_a_directory(location: Setting<'_>, files: &[(PathBuf, Option<Vec<u8>>)]) -> Result<Self, ConfigError> {
         let mut roots = Self::none();
-        for file in &files {
+        for (file, bytes) in files {
             // Other files are skipped: keys, a README, or files without read permission.
-            let Ok(bytes) = fs::read(file) else { continue };
+            let Some(bytes) = bytes else { continue };
             let Ok(certificates) = (Pem { setting: location, bytes }).certificates() else { continue };
             for certificate in certificates {
                 if roots.certificates.contains(&certificate) {
@@ -112,21 +106,6 @@ impl Roots {
             "the system has no trusted certificates{unreadable}: set {CA_LOCATION} to a PEM file with certificates"
         ))
     }
-}
-
-/// Returns the files of a directory, sorted and without duplicates. Links are resolved, since directories made by
-/// `openssl rehash` have links to each file.
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        match entry?.path().canonicalize() {
-            Ok(path) if path.is_file() => files.push(path),
-            _ => {} // a directory, or a link to nothing
-        }
-    }
-    files.sort_unstable();
-    files.dedup();
-    Ok(files)
 }
 
 #[cfg(all(test, feature = "__witnesses"))]

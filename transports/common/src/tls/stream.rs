@@ -11,6 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client;
 use futures_rustls::rustls::ClientConnection;
 
+use super::reload::UnusedFiles;
 use super::{explained, of_rustls};
 
 /// The number of bytes that are encrypted at a time, and then written by one call: six records of full size (RFC 8446, section
@@ -32,6 +33,8 @@ pub(crate) struct TlsStream<S> {
     received: Received,
     /// rustls has reported an error, which it reports again each time.
     has_failed: bool,
+    /// Newer files than those that the connection uses.
+    unused: Option<UnusedFiles>,
 }
 
 /// Encrypted bytes that were read, and rustls has not taken yet: it takes some only when there is room for their plaintext.
@@ -41,11 +44,11 @@ struct Received {
 }
 
 impl<S> TlsStream<S> {
-    pub(super) fn new(stream: client::TlsStream<S>) -> Self {
+    pub(super) fn new(stream: client::TlsStream<S>, unused: Option<UnusedFiles>) -> Self {
         let (io, mut session) = stream.into_inner();
         session.set_buffer_limit(Some(SEALED_LEN));
         let received = Received { buffer: vec![0; RECEIVED_LEN].into_boxed_slice(), left: 0..0 };
-        Self { io, session, received, has_failed: false }
+        Self { io, session, received, has_failed: false, unused }
     }
 }
 
@@ -100,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
                     // What arrived before is returned first: it may be an acknowledgement.
                     return match this.session.reader().read(buffer) {
                         Ok(count @ 1..) => Poll::Ready(Ok(count)),
-                        _ => Poll::Ready(Err(explained(&error))),
+                        _ => Poll::Ready(Err(explained(&error, this.unused.clone()))),
                     };
                 }
                 Err(error) => return Poll::Ready(Err(error)),

@@ -1,19 +1,24 @@
 mod certificates;
+mod directory;
 mod locations;
+mod replaced_files;
 
 use std::future::Future;
 use std::io::{IoSlice, Read, Write};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use futures_rustls::rustls::{AlertDescription, RootCertStore, ServerConfig, ServerConnection};
 use kafka_batch_certificates::{Authority, Identity, date_time_ymd};
 
 use super::*;
-use crate::security::{CA_LOCATION, CA_PEM};
+use crate::security::{
+    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
+};
 
 fn config(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
     Tls::read(&settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
@@ -113,7 +118,11 @@ impl Peer {
     }
 
     fn with_config(config: ServerConfig) -> Self {
-        let session = ServerConnection::new(Arc::new(config)).unwrap();
+        Self::with_shared_config(Arc::new(config))
+    }
+
+    fn with_shared_config(config: Arc<ServerConfig>) -> Self {
+        let session = ServerConnection::new(config).unwrap();
         Self { session, received: Vec::new(), sealed: Vec::new(), max_write: None, closed: false }
     }
 
@@ -350,7 +359,7 @@ fn each_alert_about_the_client_certificate_is_distrust() {
         [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InternalError];
     for (alerts, is_distrusted) in [(&of_certificates[..], true), (&others, false)] {
         for &alert in alerts {
-            let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)));
+            let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)), None);
             assert_eq!(is_distrust(&error), is_distrusted, "{error}");
             assert_eq!(error.to_string().contains("ssl.certificate.location"), is_distrusted, "{error}");
         }

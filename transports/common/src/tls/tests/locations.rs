@@ -1,40 +1,11 @@
 //! `ssl.ca.location`: files, directories, and the system's certificates.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{fs, process};
+use std::fs;
 
+use super::directory::Directory;
 use super::*;
-
-/// Removed when dropped.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(files: &[(&str, &[u8])]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("kafka-batch-{}-{number}", process::id()));
-        fs::create_dir_all(&path).unwrap();
-        for (name, bytes) in files {
-            fs::write(path.join(name), bytes).unwrap();
-        }
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
+use crate::tls::files::Files;
+use crate::tls::roots::Roots;
 
 #[test]
 fn a_directory_of_certificates_with_any_file_names() {
@@ -60,7 +31,8 @@ fn a_directory_of_certificates_with_any_file_names() {
     }
     let foreign = rejected(&[location], Peer::new(&Authority::new("three").sign("broker"), None));
     assert!(foreign.contains("not signed by a trusted authority"), "{foreign}");
-    let roots = Roots::read(&[location].map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap();
+    let settings = [location].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let roots = Roots::read(&settings, &Files::read(&settings)).unwrap();
     assert_eq!(roots.certificates.len(), 2, "duplicates, or files that are not PEM");
 }
 
