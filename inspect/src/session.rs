@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::Args;
 use crate::check::Check;
 use crate::filter::Filter;
-use crate::scan::{End, Found, Options, scan};
+use crate::scan::{End, Options, scan};
 use crate::show::{Out, Show, json};
 use crate::statistics::Statistics;
 use crate::window::Window;
@@ -37,9 +37,7 @@ pub(crate) struct Session<'a> {
 /// What a file has so far.
 struct Sums {
     statistics: Statistics,
-    batches: u64,
-    records: u64,
-    bytes: u64,
+    /// Damage, and what `--check` has found.
     problems: u64,
 }
 
@@ -197,11 +195,11 @@ impl<'a> Session<'a> {
             };
             let next = match end {
                 Ok((end, next)) => {
-                    self.end_file(&name, heading, &sums, &end)?;
+                    self.end_file(Some(&path), &name, heading, &sums, &end)?;
                     next
                 }
                 Err(error) => {
-                    self.show.end_file(&mut self.out)?;
+                    self.show.end_file(&sums.statistics, &mut self.out)?;
                     return self.cannot_read(&path, &error);
                 }
             };
@@ -231,7 +229,7 @@ impl<'a> Session<'a> {
         };
         let mut written = Ok(());
         let scanned = scan(window, &options, &mut |found| {
-            sums.add(found);
+            sums.statistics.add(found);
             written = show.batch(heading, found, filter, out);
             if args.check {
                 for problem in check.batch(found, base) {
@@ -257,19 +255,20 @@ impl<'a> Session<'a> {
         Ok(scanned.map_err(ReadError))
     }
 
-    fn end_file(&mut self, name: &str, heading: &str, sums: &Sums, end: &End) -> io::Result<()> {
-        self.show.end_file(&mut self.out)?;
+    /// Shows what is known at the end of a segment, or of records that are in no file: those have no `path`.
+    fn end_file(&mut self, path: Option<&Path>, name: &str, heading: &str, sums: &Sums, end: &End) -> io::Result<()> {
+        self.show.end_file(&sums.statistics, &mut self.out)?;
         // A broker writes to the last segment only.
-        let is_cut = matches!(end, End::Complete(Some(_)))
-            && segment::after(Path::new(name)).is_ok_and(|following| following.is_some());
+        let is_followed = || path.is_some_and(|path| segment::after(path).is_ok_and(|following| following.is_some()));
+        let is_cut = matches!(end, End::Complete(Some(_))) && is_followed();
         if self.args.stats {
             self.statistics(heading, &sums.statistics)?;
         }
         if self.args.check {
-            let Sums { batches, records, bytes, problems, .. } = sums;
-            let problems = problems + u64::from(is_cut);
+            let Statistics { batches, records, bytes, .. } = sums.statistics;
+            let problems = sums.problems + u64::from(is_cut);
             if self.args.json {
-                let check = Counts::Segment { batches: *batches, records: *records, bytes: *bytes, problems };
+                let check = Counts::Segment { batches, records, bytes, problems };
                 json::line(&Checked { file: name, check }, &mut self.out)?;
             } else {
                 let problems = counted(problems);
@@ -322,14 +321,7 @@ fn counted(problems: u64) -> String {
 impl Sums {
     fn new(args: &Args) -> Self {
         let is_filtered = Filter::new(args).examines_records() || args.producer_id.is_some();
-        Self { statistics: Statistics::new(is_filtered), batches: 0, records: 0, bytes: 0, problems: 0 }
-    }
-
-    fn add(&mut self, found: &Found<'_>) {
-        self.batches += 1;
-        self.records += found.summary.records;
-        self.bytes += found.position.end - found.position.start;
-        self.statistics.add(found);
+        Self { statistics: Statistics::new(is_filtered), problems: 0 }
     }
 }
 

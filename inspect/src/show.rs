@@ -13,6 +13,7 @@ use kafka_batch_core::decode::{BatchHeader, ControlType, RawRecordView, RecordVi
 use crate::args::{Args, Format};
 use crate::filter::Filter;
 use crate::scan::Found;
+use crate::statistics::Statistics;
 
 /// Standard output.
 pub(crate) type Out = BufWriter<StdoutLock<'static>>;
@@ -25,7 +26,7 @@ pub(crate) trait Show {
 
     fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()>;
 
-    fn end_file(&mut self, _out: &mut Out) -> io::Result<()> {
+    fn end_file(&mut self, _statistics: &Statistics, _out: &mut Out) -> io::Result<()> {
         Ok(())
     }
 }
@@ -36,8 +37,8 @@ pub(crate) fn format(args: &Args) -> Box<dyn Show> {
         Format::Batches => Box::new(batches::Table::default()),
         Format::Records => Box::new(records::Lines::new(args.text)),
         Format::Hex => Box::new(hex::Dump::default()),
-        Format::Json => Box::new(json::Lines { records: false, text: args.text }),
-        Format::JsonRecords => Box::new(json::Lines { records: true, text: args.text }),
+        Format::Json => Box::new(json::Lines::new(false, args.text)),
+        Format::JsonRecords => Box::new(json::Lines::new(true, args.text)),
         Format::Nothing => Box::new(Nothing),
     }
 }

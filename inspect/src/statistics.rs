@@ -16,13 +16,13 @@ const MAX_OPEN: usize = 65_536;
 /// Sums over the batches of a file.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Statistics {
-    batches: u64,
-    records: u64,
-    bytes: u64,
+    pub(crate) batches: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
     /// The records after decompression.
     decompressed_bytes: u64,
-    damaged_batches: u64,
-    damaged_records: u64,
+    pub(crate) damaged_batches: u64,
+    pub(crate) damaged_records: u64,
     first_offset: Option<i64>,
     last_offset: Option<i64>,
     /// Ranges of offsets between batches or in a batch that no record has.

@@ -114,7 +114,7 @@ impl Session<'_> {
         self.show.begin_file(&heading, &mut self.out)?;
         let mut sums = Sums::new(self.args);
         match self.read(&mut Window::new(records), &name, &heading, None, &mut sums)? {
-            Ok(end) => self.end_file(&name, &heading, &sums, &end),
+            Ok(end) => self.end_file(None, &name, &heading, &sums, &end),
             Err(ReadError(error)) => unreachable!("bytes in memory can be read: {error}"),
         }
     }

@@ -8,22 +8,18 @@ use kafka_batch_core::decode::{RecordBatch, TimestampType};
 use super::{Out, Show, control, heading};
 use crate::filter::Filter;
 use crate::scan::{Found, Summary};
+use crate::statistics::Statistics;
 use crate::time::utc;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
     files: usize,
-    batches: usize,
-    records: u64,
-    bytes: u64,
-    damaged_batches: usize,
-    damaged_records: u64,
 }
 
 impl Show for Table {
     fn begin_file(&mut self, file: &str, out: &mut Out) -> io::Result<()> {
         heading(file, self.files == 0, out)?;
-        *self = Self { files: self.files + 1, ..Self::default() };
+        self.files += 1;
         let [position, magic, codec, offsets, records, bytes] =
             ["position", "magic", "codec", "offsets", "records", "bytes"];
         writeln!(
@@ -36,11 +32,6 @@ impl Show for Table {
     fn batch(&mut self, _: &str, found: &Found<'_>, _: &Filter, out: &mut Out) -> io::Result<()> {
         let Found { batch, position, summary, .. } = found;
         let size = position.end - position.start;
-        self.batches += 1;
-        self.records += summary.records;
-        self.bytes += size;
-        self.damaged_batches += usize::from(summary.is_damaged);
-        self.damaged_records += summary.damaged_records;
         let (first, last) = times(summary);
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let row = format!(
@@ -57,10 +48,11 @@ impl Show for Table {
         writeln!(out, "{}", row.trim_end())
     }
 
-    fn end_file(&mut self, out: &mut Out) -> io::Result<()> {
-        write!(out, "batches: {}, records: {}, bytes: {}", self.batches, self.records, self.bytes)?;
-        if self.damaged_batches > 0 || self.damaged_records > 0 {
-            write!(out, ", damaged batches: {}, damaged records: {}", self.damaged_batches, self.damaged_records)?;
+    fn end_file(&mut self, statistics: &Statistics, out: &mut Out) -> io::Result<()> {
+        let Statistics { batches, records, bytes, damaged_batches, damaged_records, .. } = statistics;
+        write!(out, "batches: {batches}, records: {records}, bytes: {bytes}")?;
+        if *damaged_batches > 0 || *damaged_records > 0 {
+            write!(out, ", damaged batches: {damaged_batches}, damaged records: {damaged_records}")?;
         }
         writeln!(out)
     }

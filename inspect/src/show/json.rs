@@ -1,52 +1,249 @@
 //! Writes JSON lines: an object for each batch or each record.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use kafka_batch_core::decode::{DecodeErrorScope, RawHeader, RawRecordView, RecordBatch, Region, TimestampType};
-use serde::{Serialize, Serializer};
+use kafka_batch_core::decode::{DecodeErrorScope, RawRecordView, RecordBatch, Region, TimestampType};
+use serde::Serialize;
 
+use super::text::{append_base64, append_escaped};
 use super::{Out, Show, control, matching, sequence};
 use crate::filter::Filter;
 use crate::scan::{Damage, Found};
 
+/// The size in bytes from which on the buffer is written.
+const FULL: usize = 64 << 10;
+
 #[derive(Debug)]
 pub(super) struct Lines {
     /// Whether each record has a line.
-    pub(super) records: bool,
+    records: bool,
     /// Whether bytes are text in place of base64.
-    pub(super) text: bool,
+    text: bool,
+    /// What is written next. Its memory is used again.
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) const fn new(records: bool, text: bool) -> Self {
+        Self { records, text, buffer: Vec::new() }
+    }
 }
 
 impl Show for Lines {
     fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()> {
-        if !self.records {
-            return line(&Batch::new(file, found, filter, self.text), out);
+        let mut json = Writer { buffer: &mut self.buffer, text: self.text, out };
+        if self.records {
+            json.records(file, found, filter)?
+        } else {
+            json.batch(file, found, filter)?
         }
-        let batch = found.batch;
-        for record in matching(found, filter) {
-            let header = batch.and_then(RecordBatch::header).filter(|header| header.producer_id >= 0);
-            line(
-                &Line {
-                    file,
-                    record: Record::new(record, self.text),
-                    timestamp_type: batch.and_then(timestamp_type),
-                    producer_id: header.map(|header| header.producer_id),
-                    producer_epoch: header.map(|header| header.producer_epoch),
-                    sequence: sequence(found, record.offset),
-                    is_transactional: batch.is_some_and(RecordBatch::is_transactional),
-                    control: batch.filter(|batch| batch.is_control()).map(|_| control(&record)),
-                },
-                out,
-            )?;
+        json.write()
+    }
+}
+
+/// Writes records with no other memory than its buffer, whatever their size.
+///
+/// The members of records are appended one by one, since there are millions of them; the rest is serialised by `serde`.
+struct Writer<'a> {
+    buffer: &'a mut Vec<u8>,
+    text: bool,
+    out: &'a mut Out,
+}
+
+impl Writer<'_> {
+    /// Writes an object for a batch.
+    fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter) -> io::Result<()> {
+        self.members(&Batch::new(file, found), b"{")?;
+        self.append(b",\"records\":[");
+        for (n, record) in matching(found, filter).enumerate() {
+            self.append(if n == 0 { b"{" } else { b",{" });
+            self.record(&record)?;
+            self.append(b"}");
+        }
+        self.append(b"]");
+        if found.summary.has_odd_offsets {
+            self.append(b",\"odd_offsets\":true");
+        }
+        if !found.damage.is_empty() {
+            let damage: Vec<_> = found.damage.iter().map(DamageEntry::new).collect();
+            self.append(b",\"damage\":");
+            serde_json::to_writer(&mut *self.buffer, &damage)?;
+        }
+        self.append(b"}\n");
+        Ok(())
+    }
+
+    /// Writes an object for each record, and for each damage.
+    fn records(&mut self, file: &str, found: &Found<'_>, filter: &Filter) -> io::Result<()> {
+        if let Some(batch) = found.batch {
+            let (before, after) = (Self::file(file)?, Self::common(batch)?);
+            for record in matching(found, filter) {
+                self.append(&before);
+                self.record(&record)?;
+                self.append(&after);
+                match sequence(found, record.offset) {
+                    Some(sequence) => self.number(sequence),
+                    None => self.append(b"null"),
+                }
+                if batch.is_transactional() {
+                    self.append(b",\"is_transactional\":true");
+                }
+                if batch.is_control() {
+                    self.append(b",\"control\":");
+                    serde_json::to_writer(&mut *self.buffer, &control(&record))?;
+                }
+                self.append(b"}\n");
+            }
         }
         for damage in found.damage {
-            line(&DamageLine { file, damage: DamageEntry::new(damage) }, out)?;
+            self.members(&DamageLine { file, damage: DamageEntry::new(damage) }, b"{")?;
+            self.append(b"}\n");
         }
         Ok(())
     }
+
+    /// Returns the start of the object of a record.
+    fn file(file: &str) -> io::Result<Vec<u8>> {
+        let mut start = b"{".to_vec();
+        if !file.is_empty() {
+            start.extend_from_slice(b"\"file\":");
+            serde_json::to_writer(&mut start, file)?;
+            start.push(b',');
+        }
+        Ok(start)
+    }
+
+    /// Returns the members that all records of a batch have in common, up to the value of `sequence`.
+    fn common(batch: &RecordBatch<'_>) -> io::Result<Vec<u8>> {
+        let header = batch.header().filter(|header| header.producer_id >= 0);
+        let common = Common {
+            timestamp_type: timestamp_type(batch),
+            producer_id: header.map(|header| header.producer_id),
+            producer_epoch: header.map(|header| header.producer_epoch),
+        };
+        let mut members = b",".to_vec();
+        members.extend_from_slice(without_braces(&serde_json::to_vec(&common)?));
+        members.extend_from_slice(b",\"sequence\":");
+        Ok(members)
+    }
+
+    /// Appends the members of an object.
+    fn members(&mut self, object: &impl Serialize, before: &[u8]) -> io::Result<()> {
+        let object = serde_json::to_vec(object)?;
+        self.append(before);
+        self.append(without_braces(&object));
+        Ok(())
+    }
+
+    /// Appends the members of a record. `headers` is a list of pairs instead of a map, because names may repeat and their order
+    /// is significant. `header_names` has the names as bytes, if one of them is not UTF-8: `headers` then has U+FFFD in it.
+    fn record(&mut self, record: &RawRecordView<'_>) -> io::Result<()> {
+        self.write_if_full()?;
+        self.append(b"\"offset\":");
+        self.number(record.offset);
+        self.append(b",\"timestamp\":");
+        self.number(record.timestamp.millis());
+        self.append(b",\"key\":");
+        self.bytes(record.key)?;
+        self.append(b",\"value\":");
+        self.bytes(record.value)?;
+        self.append(b",\"headers\":[");
+        let mut are_text = true;
+        for (n, header) in record.headers.iter().enumerate() {
+            self.append(if n == 0 { b"[" } else { b",[" });
+            are_text &= self.lossy(header.name)?;
+            self.append(b",");
+            self.bytes(header.value)?;
+            self.append(b"]");
+        }
+        self.append(b"]");
+        if !are_text {
+            self.append(b",\"header_names\":");
+            for (n, header) in record.headers.iter().enumerate() {
+                self.append(if n == 0 { b"[" } else { b"," });
+                // As base64 with --text, too: that they are not text is why they are here.
+                self.base64(header.name)?;
+            }
+            self.append(b"]");
+        }
+        Ok(())
+    }
+
+    /// Appends bytes as base64 or as text, and null as null, distinct from an empty string.
+    fn bytes(&mut self, bytes: Option<&[u8]>) -> io::Result<()> {
+        match bytes {
+            None => {
+                self.append(b"null");
+                Ok(())
+            }
+            Some(bytes) if self.text => self.lossy(bytes).map(drop),
+            Some(bytes) => self.base64(bytes),
+        }
+    }
+
+    /// Appends text in which U+FFFD stands for what is not UTF-8. Returns whether all of it is.
+    fn lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        self.append(b"\"");
+        let is_text = std::str::from_utf8(bytes).is_ok();
+        if is_text {
+            self.escaped(bytes)?;
+        } else {
+            for chunk in bytes.utf8_chunks() {
+                self.escaped(chunk.valid().as_bytes())?;
+                if !chunk.invalid().is_empty() {
+                    self.append("\u{fffd}".as_bytes());
+                }
+            }
+        }
+        self.append(b"\"");
+        Ok(is_text)
+    }
+
+    /// Appends UTF-8 with escapes.
+    fn escaped(&mut self, text: &[u8]) -> io::Result<()> {
+        for part in text.chunks(FULL) {
+            self.write_if_full()?;
+            append_escaped(part, self.buffer);
+        }
+        Ok(())
+    }
+
+    fn base64(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.append(b"\"");
+        // Parts of a multiple of three bytes have no padding.
+        for part in bytes.chunks(FULL / 4 * 3) {
+            self.write_if_full()?;
+            append_base64(part, self.buffer);
+        }
+        self.append(b"\"");
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn append(&mut self, text: &[u8]) {
+        self.buffer.extend_from_slice(text);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, number: impl itoa::Integer) {
+        self.append(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    #[inline(always)]
+    fn write_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= FULL { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.out.write_all(self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Returns the members of an object that is serialised.
+fn without_braces(object: &[u8]) -> &[u8] {
+    object.strip_prefix(b"{").and_then(|object| object.strip_suffix(b"}")).expect("it is an object")
 }
 
 /// Writes a value as one line of JSON.
@@ -55,7 +252,7 @@ pub(crate) fn line(value: &impl Serialize, out: &mut Out) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// One batch. Fields that the format does not have are `null`: magic 0 and 1 have few of these fields, and a batch with a
+/// What an object for a batch has before its records. Fields that the format does not have are `null`: magic 0 and 1 have few of these fields, and a batch with a
 /// damaged header has none.
 #[derive(Serialize)]
 struct Batch<'a> {
@@ -79,44 +276,14 @@ struct Batch<'a> {
     producer_epoch: Option<i16>,
     base_sequence: Option<i32>,
     record_count: u64,
-    records: RecordsOf<'a>,
-    /// Present only if not empty.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    odd_offsets: bool,
-    /// Present only if not empty, and with `--skip-damaged`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    damage: Vec<DamageEntry>,
 }
 
-/// The records of a batch, which are written one by one.
-struct RecordsOf<'a> {
-    found: &'a Found<'a>,
-    filter: &'a Filter,
-    text: bool,
-}
-
-impl Serialize for RecordsOf<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(matching(self.found, self.filter).map(|record| Record::new(record, self.text)))
-    }
-}
-
-/// One record, with what its batch says of it.
+/// What the objects of a batch's records have in common.
 #[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    file: &'a str,
-    #[serde(flatten)]
-    record: Record<'a>,
+struct Common {
     timestamp_type: Option<&'static str>,
     producer_id: Option<i64>,
     producer_epoch: Option<i16>,
-    sequence: Option<i32>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    is_transactional: bool,
-    /// Present only in a control record: `commit`, `abort` or another type.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    control: Option<String>,
 }
 
 /// Damage, among the lines of records.
@@ -166,35 +333,6 @@ impl DamageEntry {
     }
 }
 
-#[derive(Serialize)]
-struct Record<'a> {
-    offset: i64,
-    timestamp: i64,
-    key: Bytes<'a>,
-    value: Bytes<'a>,
-    /// A list of pairs instead of a map, because names may repeat and their order is significant.
-    headers: Vec<(Cow<'a, str>, Bytes<'a>)>,
-    /// The header names as bytes, present only if one of them is not UTF-8: `headers` then has U+FFFD in it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    header_names: Vec<Bytes<'a>>,
-}
-
-/// Serialises bytes as base64 or as text, and null as null, distinct from an empty string.
-struct Bytes<'a> {
-    bytes: Option<&'a [u8]>,
-    text: bool,
-}
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.bytes {
-            None => serializer.serialize_none(),
-            Some(bytes) if self.text => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
-            Some(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
-        }
-    }
-}
-
 fn timestamp_type(batch: &RecordBatch<'_>) -> Option<&'static str> {
     batch.timestamp_type().map(|kind| match kind {
         TimestampType::CreateTime => "create",
@@ -203,7 +341,7 @@ fn timestamp_type(batch: &RecordBatch<'_>) -> Option<&'static str> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(file: &'a str, found: &'a Found<'a>, filter: &'a Filter, text: bool) -> Self {
+    fn new(file: &'a str, found: &Found<'_>) -> Self {
         let Found { batch, position, summary, .. } = found;
         let header = batch.and_then(RecordBatch::header);
         Self {
@@ -226,28 +364,6 @@ impl<'a> Batch<'a> {
             producer_epoch: header.map(|header| header.producer_epoch),
             base_sequence: header.map(|header| header.base_sequence),
             record_count: summary.records,
-            records: RecordsOf { found, filter, text },
-            odd_offsets: summary.has_odd_offsets,
-            damage: found.damage.iter().map(DamageEntry::new).collect(),
-        }
-    }
-}
-
-impl<'a> Record<'a> {
-    fn new(record: RawRecordView<'a>, text: bool) -> Self {
-        let bytes = |bytes| Bytes { bytes, text };
-        let is_text = |header: RawHeader<'_>| std::str::from_utf8(header.name).is_ok();
-        Self {
-            offset: record.offset,
-            timestamp: record.timestamp.millis(),
-            key: bytes(record.key),
-            value: bytes(record.value),
-            headers: record.headers.iter().map(|header| (header.name_lossy(), bytes(header.value))).collect(),
-            header_names: match record.headers.iter().all(is_text) {
-                true => Vec::new(),
-                // As base64 with --text, too: that they are not text is why they are here.
-                false => record.headers.iter().map(|header| Bytes { bytes: Some(header.name), text: false }).collect(),
-            },
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// Appends bytes as text in quotes. What is not UTF-8 is `\xNN`, control characters are escaped; null is `null`.
 pub(crate) fn append_quoted(bytes: Option<&[u8]>, line: &mut Vec<u8>) {
     let Some(bytes) = bytes else {
@@ -44,6 +47,61 @@ pub(crate) fn append_hex(bytes: &[u8], line: &mut Vec<u8>) {
     }
 }
 
+/// Appends UTF-8 as in a JSON string (RFC 8259, section 7), with as few escapes as possible: those that `serde_json` writes.
+pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) {
+    line.reserve(text.len() + 16);
+    let mut rest = text;
+    loop {
+        let plain = plain_len(rest);
+        line.extend_from_slice(&rest[..plain]);
+        let Some(&byte) = rest.get(plain) else { return };
+        let escape = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            _ => {
+                put(line, format_args!("\\u{byte:04x}"));
+                rest = &rest[plain + 1..];
+                continue;
+            }
+        };
+        line.extend_from_slice(&[b'\\', escape]);
+        rest = &rest[plain + 1..];
+    }
+}
+
+/// Returns the number of bytes before the first one that has an escape in JSON. Eight at a time: a byte is among them if its
+/// highest bit is set in one of the terms. (A byte after the first one may be taken for one by mistake.)
+fn plain_len(text: &[u8]) -> usize {
+    const LOW: u64 = u64::MAX / 255;
+    const HIGH: u64 = LOW << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(LOW * u64::from(limit)) & !word;
+    let mut words = text.chunks_exact(8);
+    let mut at = 0;
+    for word in words.by_ref() {
+        let word = u64::from_le_bytes(*word.first_chunk().expect("eight bytes"));
+        let is = |byte: u8| below(word ^ (LOW * u64::from(byte)), 1);
+        let found = (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let is_plain = |&byte: &u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    at + words.remainder().iter().position(|byte| !is_plain(byte)).unwrap_or(words.remainder().len())
+}
+
+/// Appends base64 with padding.
+pub(crate) fn append_base64(bytes: &[u8], line: &mut Vec<u8>) {
+    let start = line.len();
+    line.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(bytes, &mut line[start..]).expect("the slice has the size of the text");
+}
+
 /// Appends a value by its `Display`.
 pub(crate) fn put(line: &mut Vec<u8>, value: impl std::fmt::Display) {
     write!(line, "{value}").expect("a Vec can be written to");
@@ -64,6 +122,39 @@ mod tests {
         assert_eq!(quoted(Some(b"")), "\"\"");
         assert_eq!(quoted(Some("it's Müller".as_bytes())), "\"it's Müller\"");
         assert_eq!(quoted(Some(b"a\"b\\c\n\x00\xff\x7f")), r#""a\"b\\c\n\0\xff\u{7f}""#);
+    }
+
+    #[test]
+    fn json_is_escaped_as_by_serde_json() {
+        let escaped = |text: &str| {
+            let mut line = b"\"".to_vec();
+            append_escaped(text.as_bytes(), &mut line);
+            line.push(b'"');
+            String::from_utf8(line).unwrap()
+        };
+        // Each character at each position of a word, alone and twice, and among letters of several bytes.
+        for character in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{fffd}', '🦀']) {
+            for before in 0..17 {
+                for (filler, after) in [('a', 0), ('a', 9), ('ü', 3), ('!', 20), ('\u{7f}', 1)] {
+                    let text: String = std::iter::repeat_n(filler, before)
+                        .chain([character])
+                        .chain(std::iter::repeat_n(filler, after))
+                        .chain([character])
+                        .collect();
+                    assert_eq!(escaped(&text), serde_json::to_string(&text).unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn base64_has_padding() {
+        let mut line = b"> ".to_vec();
+        for bytes in [&b""[..], b"a", b"ab", b"abc", b"\xff\xfe?"] {
+            append_base64(bytes, &mut line);
+            line.push(b' ');
+        }
+        assert_eq!(String::from_utf8(line).unwrap(), ">  YQ== YWI= YWJj //4/ ");
     }
 
     #[test]

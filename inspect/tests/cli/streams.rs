@@ -222,7 +222,11 @@ fn a_length_that_no_batch_has_ends_a_follower_at_once() {
 
 #[test]
 fn a_batch_that_is_cut_off_is_damage_unless_it_is_in_the_last_segment() {
-    let directory = directory("cut-off");
+    let mut directory = directory("cut-off");
+    // Its name need not be text.
+    #[cfg(unix)]
+    directory.push(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"caf\xe9"));
+    fs::create_dir_all(&directory).expect("a directory");
     let path = |base: i64| directory.join(format!("{base:020}.log"));
     let (first, last) = (batch(3, 10), batch(6, 10));
     for (first, last, status) in [(&first[..], &last[..70], 0), (&first[..70], &last[..], 1)] {
