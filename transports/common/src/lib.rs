@@ -121,6 +121,7 @@ mod waiters;
 mod wake_flag;
 
 pub use builder::ProducerBuilder;
+pub use command_queue::StatsError;
 pub use completion::PendingRecord;
 pub use connector::Connector;
 pub use error::{ConfigError, SettingErrorReason, SettingValue};

@@ -97,6 +97,17 @@ pub(super) struct SendPath {
     pub(super) must_be_added_to: Option<u64>,
 }
 
+/// An entry that is sent now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentEntry {
+    pub(super) id: EntryId,
+    pub(super) records: usize,
+    /// In bytes.
+    pub(super) size: usize,
+    /// When it began to wait, if it was not sent before.
+    pub(super) opened: Option<Instant>,
+}
+
 impl Partition {
     pub(super) fn new(topic: Arc<str>, topic_index: TopicIndex, number: i32) -> Self {
         Self {
@@ -269,12 +280,18 @@ impl Partition {
         }
     }
 
-    /// Records that the entry at this position is in flight. Returns its id.
-    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
+    /// Records that the entry at this position is in flight.
+    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> SentEntry {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
-            entry.id
+            let is_first = !core::mem::replace(&mut entry.was_sent, true);
+            SentEntry {
+                id: entry.id,
+                records: entry.payload.record_count(),
+                size: entry.payload.size(),
+                opened: is_first.then_some(entry.opened),
+            }
         })
     }
 

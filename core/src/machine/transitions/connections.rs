@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use super::Machine;
 use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, OAuthError, SecurityMismatch,
@@ -121,7 +123,7 @@ impl Machine {
     pub(super) fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
         for event in events.drain(..) {
             match event {
-                ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
+                ConnectionEvent::Transmit(bytes) => self.transmit(id, bytes),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::TokenRequired => self.request_token(),
                 ConnectionEvent::Reauthenticated => self.on_reauthenticated(id),
@@ -210,6 +212,7 @@ impl Machine {
         if error.kind.is_authentication() {
             self.fail_lookups(&error);
         }
+        self.network.count_error(connection.node, error.kind.is_authentication());
         self.network.failed(connection.node, error.clone(), self.now);
         if connection.requests_producer_id() {
             self.identity_error = Some((self.now, error.clone()));
@@ -267,6 +270,22 @@ impl Machine {
         }
         if idle != set_idle {
             self.timers.set_or_clear(Timer::Idle(id), idle);
+        }
+    }
+
+    /// Outputs a request.
+    pub(super) fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.counters.on_transmit(bytes.iter().map(Bytes::len).sum());
+        }
+        self.outputs.push_back(Output::Transmit { connection: id, bytes });
+    }
+
+    /// Counts the throttle time of a Produce response.
+    pub(super) fn count_produce_throttle(&mut self, id: ConnectionId, millis: i32) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            let time = Duration::from_millis(u64::try_from(millis).unwrap_or(0)).min(LONGEST_THROTTLE);
+            connection.counters.on_produce_throttle(time);
         }
     }
 

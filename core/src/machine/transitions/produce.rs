@@ -214,7 +214,7 @@ impl Machine {
                 }
                 let mut batches = self.in_flight_requests.take_spare();
                 batches.extend(batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
+                    let entry = self.accumulator.on_sent(partition, at, id, self.now);
                     SentBatch { partition, entry, topic_id }
                 }));
                 self.batches_to_send = batches_to_send;

@@ -3,6 +3,7 @@
 mod any_order;
 mod broker;
 mod channel;
+mod stats;
 
 use std::collections::BTreeMap;
 use std::future::Future;
