@@ -8,12 +8,12 @@ use super::entry::{Entry, EntryId, EntryIds, Origin};
 use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::RefusalScope;
-use super::index::PartitionIndex;
+use super::index::{PartitionIndex, TopicIndex};
 use super::io::ConnectionId;
 use super::node::Node;
-use super::partition::{Partition, SentEntry};
+use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
-use super::stats::{BatchStats, SendReason, TopicCounters, TopicStats};
+use super::stats::{BatchStats, SendReason, SentCounter, TopicCounters, TopicStats};
 use super::topics::Topics;
 use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
@@ -44,13 +44,21 @@ pub(super) enum FinishedRecords {
     Failed { records: usize, written: usize },
 }
 
+/// The batches of one topic in a request, as far as they are counted.
+#[derive(Debug, Default)]
+pub(super) struct SentOfTopic {
+    topic: Option<TopicIndex>,
+    counter: SentCounter,
+}
+
 impl Accumulator {
     /// Appends a batch to the queue of its partition, at the time `now`. Returns its id.
+    #[inline]
     pub(super) fn accept(
         &mut self,
         batch: SealedBatch,
         to: TopicPartition,
-        (reason, opened): (SendReason, Instant),
+        (reason, open_micros): (SendReason, u32),
         now: Instant,
         ids: &mut EntryIds,
     ) -> BatchId {
@@ -58,7 +66,7 @@ impl Accumulator {
         let (id, place) = self.unfinished.accept(batch.size(), now, index);
         let partition = &mut self.partitions[index];
         self.topics.counters(partition.topic_index).on_accepted(&batch, reason);
-        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, opened));
+        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, open_micros));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.waits_for(index), Wait::Batch | Wait::OwnEvent) {
             self.mark_for_examination(index);
@@ -178,13 +186,33 @@ impl Accumulator {
         None
     }
 
-    /// Records that the entry at this position of a partition is in flight. Returns its id.
-    pub(super) fn on_sent(&mut self, index: PartitionIndex, at: usize, id: ConnectionId, now: Instant) -> EntryId {
+    /// Records that the entry at this position of a partition is in flight, and counts it in `sent`, which has the batches of one
+    /// topic. Returns its id.
+    #[inline]
+    pub(super) fn on_sent(
+        &mut self,
+        index: PartitionIndex,
+        at: usize,
+        id: ConnectionId,
+        now: Instant,
+        sent: &mut SentOfTopic,
+    ) -> EntryId {
         let partition = &mut self.partitions[index];
-        let SentEntry { id, records, size, opened } = partition.on_sent(at, id);
-        let queued = opened.map(|opened| now.since(opened));
-        self.topics.counters(partition.topic_index).on_sent(records, size, queued);
-        id
+        let entry = partition.on_sent(at, id);
+        if sent.topic != Some(partition.topic_index) {
+            if let Some(topic) = sent.topic.replace(partition.topic_index) {
+                self.topics.counters(topic).on_sent(&core::mem::take(&mut sent.counter));
+            }
+        }
+        sent.counter.count(&entry, now);
+        entry.id
+    }
+
+    /// Adds what was counted to the counters of its topic.
+    pub(super) fn count_sent(&mut self, sent: &SentOfTopic) {
+        if let Some(topic) = sent.topic {
+            self.topics.counters(topic).on_sent(&sent.counter);
+        }
     }
 
     /// Returns the counters of a partition's topic.
@@ -193,11 +221,12 @@ impl Accumulator {
     }
 
     /// Records that a batch was delivered or has failed.
+    #[inline]
     pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, outcome: FinishedRecords, now: Instant) {
-        let UnfinishedBatch { partition, accepted, .. } = self.unfinished.finish(batch, place);
+        let (partition, accepted) = self.unfinished.finish(batch, place);
         let counters = self.counters(partition);
         match outcome {
-            FinishedRecords::Written(records) => counters.on_acknowledged(records, now.since(accepted)),
+            FinishedRecords::Written(records) => counters.on_acknowledged(records, now.nanos_since(accepted)),
             FinishedRecords::Failed { records, written } => counters.on_failed(records, written),
         }
     }
@@ -250,7 +279,7 @@ mod tests {
     use crate::time::Timestamp;
     use crate::{KafkaBatch, Record};
 
-    const NOW: (SendReason, Instant) = (SendReason::Explicit, Instant::START);
+    const NOW: (SendReason, u32) = (SendReason::Explicit, 0);
 
     fn batch() -> SealedBatch {
         let mut batch = KafkaBatch::new(Timestamp::from_millis(0));

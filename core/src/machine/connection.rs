@@ -316,7 +316,7 @@ impl Connection {
                         self.in_flight.pop_front();
                         self.counters.on_response();
                         if api == ApiKey::Produce {
-                            self.counters.on_produce_response(now.since(sent));
+                            self.counters.on_produce_response(now.nanos_since(sent));
                         }
                         self.state = State::Ready(versions);
                         events.push(ConnectionEvent::Response { correlation, version, frame });

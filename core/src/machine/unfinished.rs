@@ -65,10 +65,10 @@ impl Unfinished {
         (id, place)
     }
 
-    /// Removes a batch that was delivered or has failed, and returns it.
-    pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) -> UnfinishedBatch {
-        let finished = self.places[place.0];
-        let UnfinishedBatch { size, older, newer, id: at_place, .. } = finished;
+    /// Removes a batch that was delivered or has failed. Returns its partition, and when it was accepted.
+    #[inline]
+    pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) -> (PartitionIndex, Instant) {
+        let UnfinishedBatch { size, older, newer, id: at_place, partition, accepted } = self.places[place.0];
         debug_assert_eq!(id, at_place, "a batch has finished twice");
         match older {
             Some(older) => self.places[older.0].newer = newer,
@@ -80,7 +80,7 @@ impl Unfinished {
         }
         self.bytes -= size;
         self.free.push(place);
-        finished
+        (partition, accepted)
     }
 
     /// Returns the batch at this place.

@@ -104,8 +104,11 @@ pub(super) struct SentEntry {
     pub(super) records: usize,
     /// In bytes.
     pub(super) size: usize,
-    /// When it began to wait, if it was not sent before.
-    pub(super) opened: Option<Instant>,
+    /// Whether it was not sent before.
+    pub(super) is_first: bool,
+    pub(super) accepted: Instant,
+    /// How long it was open before it was accepted, in microseconds.
+    pub(super) open_micros: u32,
 }
 
 impl Partition {
@@ -281,16 +284,23 @@ impl Partition {
     }
 
     /// Records that the entry at this position is in flight.
+    #[inline]
     pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> SentEntry {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
             let is_first = !core::mem::replace(&mut entry.was_sent, true);
+            let (records, size) = match &entry.payload {
+                Payload::Stamped(batch, _) => (batch.record_count(), batch.size()),
+                Payload::Sealed(_) | Payload::Open(_) | Payload::Gone => (0, 0), // not possible: it is sent
+            };
             SentEntry {
                 id: entry.id,
-                records: entry.payload.record_count(),
-                size: entry.payload.size(),
-                opened: is_first.then_some(entry.opened),
+                records,
+                size,
+                is_first,
+                accepted: entry.accepted,
+                open_micros: entry.open_micros,
             }
         })
     }

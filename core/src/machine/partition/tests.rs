@@ -49,15 +49,7 @@ impl World {
             batch.extend([Record::new("x")]).unwrap();
             let batch = batch.seal().unwrap();
             let (id, place) = self.unfinished.accept(batch.size(), Instant::START, 0);
-            self.partition.accept(Entry::new(
-                self.ids.next(),
-                id,
-                place,
-                whole(),
-                batch,
-                Instant::START,
-                Instant::START,
-            ));
+            self.partition.accept(Entry::new(self.ids.next(), id, place, whole(), batch, Instant::START, 0));
         }
     }
 
@@ -275,7 +267,7 @@ fn a_batch_that_is_too_large_is_replaced_with_parts_in_its_place() {
     batch.extend(["a", "b", "c"].map(Record::new)).unwrap();
     let batch = batch.seal().unwrap();
     let (id, place) = world.unfinished.accept(batch.size(), Instant::START, 0);
-    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START, Instant::START));
+    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START, 0));
     world.accept(1);
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::MESSAGE_TOO_LARGE, -1);

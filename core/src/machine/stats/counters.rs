@@ -7,12 +7,13 @@ use core::time::Duration;
 use super::{AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, SendReason, Timing};
 use crate::batch::SealedBatch;
 use crate::cause::BrokerAddress;
+use crate::machine::partition::SentEntry;
 use crate::protocol::ErrorCode;
+use crate::time::Instant;
 
-/// Returns a duration in nanoseconds.
-fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
-}
+/// The largest `batch.size` that is counted as it is, in bytes: that of a batch in any format. Without a maximum the sum could
+/// overflow.
+const LARGEST_LIMIT: usize = i32::MAX as usize;
 
 /// A sum of times, in nanoseconds. How many there are is counted elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,8 +23,8 @@ struct Times {
 }
 
 impl Times {
-    fn record(&mut self, time: Duration) {
-        let nanos = nanos(time);
+    #[inline]
+    fn record(&mut self, nanos: u64) {
         self.total = self.total.saturating_add(nanos);
         self.max = self.max.max(nanos);
     }
@@ -41,13 +42,11 @@ impl Times {
 /// The counters of a topic.
 #[derive(Clone, Debug, Default)]
 pub(in crate::machine) struct TopicCounters {
-    accepted: AcceptedByReason,
+    /// By [`SendReason`].
+    accepted: [AcceptedStats; REASONS],
     sealed_bytes: u64,
     largest: u64,
-    sent: Sum,
-    resent: Sum,
-    sent_bytes: u64,
-    queued: Times,
+    sent: SentCounter,
     acknowledged: Sum,
     acknowledgements: Times,
     failed: Sum,
@@ -56,6 +55,39 @@ pub(in crate::machine) struct TopicCounters {
     /// By code.
     errors: Vec<(ErrorCode, u64)>,
     unknown_errors: u64,
+}
+
+/// How many reasons there are.
+const REASONS: usize = 5;
+
+/// Batches in Produce requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::machine) struct SentCounter {
+    sent: Sum,
+    resent: Sum,
+    bytes: u64,
+    queued: Times,
+}
+
+impl SentCounter {
+    /// Counts an entry that is sent now.
+    #[inline]
+    pub(in crate::machine) fn count(&mut self, entry: &SentEntry, now: Instant) {
+        self.sent.count(entry.records);
+        self.bytes += entry.size as u64;
+        if entry.is_first {
+            self.queued.record(now.nanos_since(entry.accepted) + u64::from(entry.open_micros) * 1_000);
+        } else {
+            self.resent.count(entry.records);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.sent.add(other.sent);
+        self.resent.add(other.resent);
+        self.bytes += other.bytes;
+        self.queued.add(&other.queued);
+    }
 }
 
 /// A number of batches and their records.
@@ -79,38 +111,27 @@ impl Sum {
 
 impl TopicCounters {
     /// Counts a batch that is accepted.
+    #[inline]
     pub(in crate::machine) fn on_accepted(&mut self, batch: &SealedBatch, reason: SendReason) {
-        let counter = match reason {
-            SendReason::Full => &mut self.accepted.full,
-            SendReason::Linger => &mut self.accepted.linger,
-            SendReason::Flush => &mut self.accepted.flush,
-            SendReason::Memory => &mut self.accepted.memory,
-            SendReason::Explicit => &mut self.accepted.explicit,
-        };
-        counter.add(&AcceptedStats {
-            batch_total: 1,
-            record_total: batch.record_count() as u64,
-            byte_total: batch.uncompressed_size() as u64,
-            limit_total: batch.size_limit() as u64,
-        });
+        let accepted = &mut self.accepted[reason as usize];
+        accepted.batch_total += 1;
+        accepted.record_total += batch.record_count() as u64;
+        accepted.byte_total += batch.uncompressed_size() as u64;
+        accepted.limit_total += batch.size_limit().min(LARGEST_LIMIT) as u64;
         self.sealed_bytes += batch.size() as u64;
         self.largest = self.largest.max(batch.size() as u64);
     }
 
-    /// Counts a batch in a Produce request. `queued`: how long it has waited, at its first attempt.
-    pub(in crate::machine) fn on_sent(&mut self, records: usize, size: usize, queued: Option<Duration>) {
-        self.sent.count(records);
-        self.sent_bytes += size as u64;
-        match queued {
-            Some(queued) => self.queued.record(queued),
-            None => self.resent.count(records),
-        }
+    /// Adds batches in a Produce request.
+    pub(in crate::machine) fn on_sent(&mut self, sent: &SentCounter) {
+        self.sent.add(sent);
     }
 
-    /// Counts a batch that is in the log.
-    pub(in crate::machine) fn on_acknowledged(&mut self, records: usize, elapsed: Duration) {
+    /// Counts a batch that is in the log, this many nanoseconds after it was accepted.
+    #[inline]
+    pub(in crate::machine) fn on_acknowledged(&mut self, records: usize, nanos: u64) {
         self.acknowledged.count(records);
-        self.acknowledgements.record(elapsed);
+        self.acknowledgements.record(nanos);
     }
 
     /// Counts a batch that has failed, of which this many records are in the log because it was split.
@@ -139,22 +160,11 @@ impl TopicCounters {
     }
 
     pub(in crate::machine) fn add(&mut self, other: &Self) {
-        let Self { accepted, sealed_bytes, largest, sent, resent, sent_bytes, queued, .. } = other;
-        for (sum, other) in [
-            (&mut self.accepted.full, accepted.full),
-            (&mut self.accepted.linger, accepted.linger),
-            (&mut self.accepted.flush, accepted.flush),
-            (&mut self.accepted.memory, accepted.memory),
-            (&mut self.accepted.explicit, accepted.explicit),
-        ] {
-            sum.add(&other);
-        }
+        let Self { accepted, sealed_bytes, largest, sent, .. } = other;
+        self.accepted.iter_mut().zip(accepted).for_each(|(sum, other)| sum.add(other));
         self.sealed_bytes += sealed_bytes;
         self.largest = self.largest.max(*largest);
-        self.sent.add(*sent);
-        self.resent.add(*resent);
-        self.sent_bytes += sent_bytes;
-        self.queued.add(queued);
+        self.sent.add(sent);
         let Self { acknowledged, acknowledgements, failed, no_response, split, errors, unknown_errors, .. } = other;
         self.acknowledged.add(*acknowledged);
         self.acknowledgements.add(acknowledgements);
@@ -166,17 +176,26 @@ impl TopicCounters {
     }
 
     pub(in crate::machine) fn stats(&self) -> BatchStats {
-        let Self { sent, resent, acknowledged, failed, .. } = self;
+        let Self { acknowledged, failed, .. } = self;
+        let SentCounter { sent, resent, bytes, queued } = &self.sent;
+        let of = |reason| self.accepted[reason as usize];
+        let accepted = AcceptedByReason {
+            full: of(SendReason::Full),
+            linger: of(SendReason::Linger),
+            flush: of(SendReason::Flush),
+            memory: of(SendReason::Memory),
+            explicit: of(SendReason::Explicit),
+        };
         BatchStats {
-            accepted: self.accepted,
+            accepted,
             sealed_byte_total: self.sealed_bytes,
             batch_size_max: self.largest,
             record_send_total: sent.records,
-            byte_total: self.sent_bytes,
+            byte_total: *bytes,
             batch_send_total: sent.batches,
             record_retry_total: resent.records,
             batch_retry_total: resent.batches,
-            record_queue_time: self.queued.timing(sent.batches - resent.batches),
+            record_queue_time: queued.timing(sent.batches - resent.batches),
             record_ack_total: acknowledged.records,
             batch_ack_total: acknowledged.batches,
             ack_time: self.acknowledgements.timing(acknowledged.batches),
@@ -248,15 +267,15 @@ impl BrokerCounters {
         self.responses += 1;
     }
 
-    /// Counts the response to a Produce request, which took this long.
-    pub(in crate::machine) fn on_produce_response(&mut self, latency: Duration) {
+    /// Counts the response to a Produce request, which took this many nanoseconds.
+    pub(in crate::machine) fn on_produce_response(&mut self, nanos: u64) {
         self.produce_responses += 1;
-        self.latency.record(latency);
+        self.latency.record(nanos);
     }
 
-    /// Counts the throttle time of a Produce response.
-    pub(in crate::machine) fn on_produce_throttle(&mut self, time: Duration) {
-        self.throttle.record(time);
+    /// Adds the throttle time of a Produce response, if there is one.
+    pub(in crate::machine) fn on_produce_throttle(&mut self, nanos: u64) {
+        self.throttle.record(nanos);
     }
 
     /// Returns the statistics of a node without a connection.

@@ -10,7 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub(super) use self::counters::{BrokerCounters, TopicCounters};
+pub(super) use self::counters::{BrokerCounters, SentCounter, TopicCounters};
 use crate::cause::BrokerAddress;
 use crate::protocol::ErrorCode;
 use crate::time::Instant;
@@ -228,8 +228,8 @@ impl AcceptedStats {
         let Self { batch_total, record_total, byte_total, limit_total } = other;
         self.batch_total += batch_total;
         self.record_total += record_total;
-        self.byte_total = self.byte_total.saturating_add(*byte_total);
-        self.limit_total = self.limit_total.saturating_add(*limit_total);
+        self.byte_total += byte_total;
+        self.limit_total += limit_total;
     }
 }
 

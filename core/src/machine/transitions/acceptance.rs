@@ -17,7 +17,8 @@ impl Machine {
     /// The batch was not accepted, and the error has it: too many bytes are buffered (`buffer.memory`), the batch
     /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, MachineSendError> {
-        self.send_gathered(batch, to, SendReason::Explicit, now, now)
+        self.advance(now);
+        self.accept(batch, to, SendReason::Explicit, 0)
     }
 
     /// As [`send`](Self::send), for a batch that was gathered from single messages. `reason` is why it gathers no more of them,
@@ -34,12 +35,25 @@ impl Machine {
         now: Instant,
     ) -> Result<BatchId, MachineSendError> {
         self.advance(now);
+        let open_micros = u32::try_from(self.now.nanos_since(opened) / 1_000).unwrap_or(u32::MAX);
+        self.accept(batch, to, reason, open_micros)
+    }
+
+    // Inlined, because a batch is large, and would be copied once more.
+    #[inline(always)]
+    fn accept(
+        &mut self,
+        batch: SealedBatch,
+        to: TopicPartition,
+        reason: SendReason,
+        open_micros: u32,
+    ) -> Result<BatchId, MachineSendError> {
         if let Some(kind) = self.refusal(batch.size(), &to) {
             self.buffer_exhausted += u64::from(matches!(kind, MachineSendErrorKind::Full { .. }));
             return Err(MachineSendError { to, kind, batch: Box::new(batch) });
         }
         let is_first = self.accumulator.oldest().is_none();
-        let id = self.accumulator.accept(batch, to, (reason, opened), self.now, &mut self.entry_ids);
+        let id = self.accumulator.accept(batch, to, (reason, open_micros), self.now, &mut self.entry_ids);
         if is_first {
             self.update_delivery_timer();
         }

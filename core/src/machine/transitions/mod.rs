@@ -299,7 +299,6 @@ impl Machine {
                 continue;
             }
             if let Some((connection, bytes)) = self.next_request() {
-                self.update_timers(connection);
                 self.dirty = true; // another request may follow
                 self.transmit(connection, bytes);
             }

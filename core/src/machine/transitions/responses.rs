@@ -161,7 +161,9 @@ impl Machine {
                 return self.fail_connection(id, error.into());
             }
         };
-        self.count_produce_throttle(id, end.throttle_time_ms);
+        if end.throttle_time_ms > 0 {
+            self.count_produce_throttle(id, end.throttle_time_ms);
+        }
         if ApiKey::Produce.client_throttles(version) {
             self.throttle(id, end.throttle_time_ms);
         }
