@@ -73,6 +73,10 @@ pub mod transports {
 #[cfg(any(doc, doctest))]
 pub mod guide {}
 
+#[doc = include_str!("../docs/metrics.md")]
+#[cfg(any(doc, doctest))]
+pub mod metrics {}
+
 #[doc = include_str!("../docs/exactly_once.md")]
 #[cfg(any(doc, doctest))]
 pub mod exactly_once {}

@@ -28,3 +28,5 @@ mod refusals;
 mod round_trip;
 #[path = "rdkafka/runtimes.rs"]
 mod runtimes;
+#[path = "rdkafka/statistics.rs"]
+mod statistics;

@@ -277,6 +277,11 @@ impl SealedBatch {
         self.wire.len()
     }
 
+    /// Returns the soft limit in bytes that the batch was filled to: [`BatchOptions::batch_size`].
+    pub(crate) const fn size_limit(&self) -> usize {
+        self.contents.options.batch_size
+    }
+
     /// Writes the header, which takes one pass over the bytes for the checksum.
     ///
     /// # Errors

@@ -4,14 +4,16 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::entry::{Entry, EntryIds, Origin};
+use super::entry::{Entry, EntryId, EntryIds, Origin};
 use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::RefusalScope;
-use super::index::PartitionIndex;
+use super::index::{PartitionIndex, TopicIndex};
+use super::io::ConnectionId;
 use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
+use super::stats::{BatchStats, SendReason, SentCounter, TopicCounters, TopicStats};
 use super::topics::Topics;
 use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
@@ -33,18 +35,38 @@ pub(super) struct Accumulator {
     first_to_pop: PartitionIndex,
 }
 
+/// The records of a batch that is finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FinishedRecords {
+    /// All of this many are in the log.
+    Written(usize),
+    /// It has failed. `written`: those in the log nevertheless, in parts of a split batch.
+    Failed { records: usize, written: usize },
+}
+
+/// The batches of one topic in a request, as far as they are counted.
+#[derive(Debug, Default)]
+pub(super) struct SentOfTopic {
+    topic: Option<TopicIndex>,
+    counter: SentCounter,
+}
+
 impl Accumulator {
-    /// Appends a batch to the queue of its partition. Returns its id.
+    /// Appends a batch to the queue of its partition, at the time `now`. Returns its id.
+    #[inline]
     pub(super) fn accept(
         &mut self,
         batch: SealedBatch,
         to: TopicPartition,
-        deadline: Instant,
+        (reason, open_micros): (SendReason, u32),
+        now: Instant,
         ids: &mut EntryIds,
     ) -> BatchId {
         let index = self.index(&to);
-        let (id, place) = self.unfinished.accept(batch.size(), deadline, index);
-        self.partitions[index].accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, deadline));
+        let (id, place) = self.unfinished.accept(batch.size(), now, index);
+        let partition = &mut self.partitions[index];
+        self.topics.counters(partition.topic_index).on_accepted(&batch, reason);
+        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, open_micros));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.waits_for(index), Wait::Batch | Wait::OwnEvent) {
             self.mark_for_examination(index);
@@ -164,9 +186,75 @@ impl Accumulator {
         None
     }
 
+    /// Records that the entry at this position of a partition is in flight, and counts it in `sent`, which has the batches of one
+    /// topic. Returns its id.
+    #[inline]
+    pub(super) fn on_sent(
+        &mut self,
+        index: PartitionIndex,
+        at: usize,
+        id: ConnectionId,
+        now: Instant,
+        sent: &mut SentOfTopic,
+    ) -> EntryId {
+        let partition = &mut self.partitions[index];
+        let entry = partition.on_sent(at, id);
+        if sent.topic != Some(partition.topic_index) {
+            if let Some(topic) = sent.topic.replace(partition.topic_index) {
+                self.topics.counters(topic).on_sent(&core::mem::take(&mut sent.counter));
+            }
+        }
+        sent.counter.count(&entry, now);
+        entry.id
+    }
+
+    /// Adds what was counted to the counters of its topic.
+    pub(super) fn count_sent(&mut self, sent: &SentOfTopic) {
+        if let Some(topic) = sent.topic {
+            self.topics.counters(topic).on_sent(&sent.counter);
+        }
+    }
+
+    /// Returns the counters of a partition's topic.
+    pub(super) fn counters(&mut self, index: PartitionIndex) -> &mut TopicCounters {
+        self.topics.counters(self.partitions[index].topic_index)
+    }
+
     /// Records that a batch was delivered or has failed.
-    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex) {
-        self.unfinished.finish(batch, place);
+    #[inline]
+    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, outcome: FinishedRecords, now: Instant) {
+        let (partition, accepted) = self.unfinished.finish(batch, place);
+        let counters = self.counters(partition);
+        match outcome {
+            FinishedRecords::Written(records) => counters.on_acknowledged(records, now.nanos_since(accepted)),
+            FinishedRecords::Failed { records, written } => counters.on_failed(records, written),
+        }
+    }
+
+    /// Records that a batch, or a part of it, was split.
+    pub(super) fn on_split(&mut self, place: UnfinishedIndex) {
+        let index = self.unfinished.get(place).partition;
+        self.counters(index).on_split();
+    }
+
+    /// Returns the number of batches without an outcome.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.len()
+    }
+
+    /// Returns the statistics of the known topics, and of all topics together, at this time.
+    pub(super) fn stats(&self, now: Instant) -> (Vec<TopicStats>, BatchStats) {
+        let mut total = self.topics.removed_counters().cloned().unwrap_or_default();
+        let topics = self.topics.iter().map(|(name, counters, partitions)| {
+            total.add(counters);
+            // The first entry of a queue is the oldest of its partition.
+            let accepted =
+                partitions.filter_map(|index| self.partitions[index].oldest()).map(|entry| entry.accepted).min();
+            let oldest_batch_age = accepted.map(|accepted| now.since(accepted));
+            TopicStats { topic: name.into(), batches: counters.stats(), oldest_batch_age }
+        });
+        let topics = topics.collect();
+        (topics, total.stats())
     }
 
     /// Returns the size of all unfinished batches, in bytes.
@@ -191,6 +279,8 @@ mod tests {
     use crate::time::Timestamp;
     use crate::{KafkaBatch, Record};
 
+    const NOW: (SendReason, u32) = (SendReason::Explicit, 0);
+
     fn batch() -> SealedBatch {
         let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
         batch.extend([Record::new("x")]).unwrap();
@@ -200,7 +290,7 @@ mod tests {
     #[test]
     fn a_partition_keeps_its_place_at_its_leader_and_only_there() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
-        accumulator.accept(batch(), TopicPartition::new("t", 0), Instant::START, &mut ids);
+        accumulator.accept(batch(), TopicPartition::new("t", 0), NOW, Instant::START, &mut ids);
         assert_eq!(accumulator.schedule.waits_for(0), Wait::Examination);
         let turn = Wait::Turn(Node::Broker(1));
         for (leader, expected) in [(Some(1), turn), (Some(2), Wait::Examination), (None, Wait::Examination)] {
@@ -214,14 +304,14 @@ mod tests {
     fn another_batch_has_a_partition_examined_only_if_it_can_be_the_next() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
         let to = TopicPartition::new("t", 0);
-        accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
+        accumulator.accept(batch(), to.clone(), NOW, Instant::START, &mut ids);
         for (wait, expected) in [
             (Wait::OwnEvent, Wait::Examination),
             (Wait::Backoff, Wait::Backoff),
             (Wait::Turn(Node::Broker(1)), Wait::Turn(Node::Broker(1))),
         ] {
             accumulator.schedule.set(0, wait);
-            accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
+            accumulator.accept(batch(), to.clone(), NOW, Instant::START, &mut ids);
             assert_eq!(accumulator.schedule.waits_for(0), expected);
         }
     }
@@ -230,7 +320,7 @@ mod tests {
     fn a_topic_is_active_until_its_last_batch_has_left_its_queue() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
         for _ in 0..2 {
-            accumulator.accept(batch(), TopicPartition::new("t", 0), Instant::START, &mut ids);
+            accumulator.accept(batch(), TopicPartition::new("t", 0), NOW, Instant::START, &mut ids);
         }
         for active in [1, 0] {
             assert!(accumulator.is_active());

@@ -15,6 +15,7 @@ use super::backoff::ConnectionRng;
 use super::config::MachineConfig;
 use super::handshake::{Handshake, HandshakeStep, SaslSession};
 use super::node::Node;
+use super::stats::{BrokerCounters, BrokerStats};
 use super::versions::Versions;
 use crate::cause::{BrokerAddress, ConnectionErrorKind, ForeignProtocol, PendingRequest};
 use crate::magic::BrokerVersion;
@@ -54,6 +55,8 @@ pub(super) struct Connection {
     is_used: bool,
     /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
     pub(super) timers_set_to: (Option<Instant>, Option<Instant>),
+    /// The counters of its node. Boxed, because a map of few connections has memory for many.
+    pub(super) counters: Box<BrokerCounters>,
 }
 
 /// The least time for which a session is used, however short the broker makes it: without a minimum the client would
@@ -107,6 +110,7 @@ impl Connection {
         address: BrokerAddress,
         fallback: Option<BrokerVersion>,
         rng: ConnectionRng,
+        counters: Box<BrokerCounters>,
         config: &MachineConfig,
         now: Instant,
     ) -> Self {
@@ -130,6 +134,7 @@ impl Connection {
             session: None,
             is_used: false,
             timers_set_to: (None, None),
+            counters,
         }
     }
 
@@ -148,6 +153,16 @@ impl Connection {
 
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.state, State::Connecting(_))
+    }
+
+    /// Returns the statistics of its node.
+    pub(super) fn stats(&self, now: Instant) -> BrokerStats {
+        BrokerStats {
+            is_connected: !self.is_connecting(),
+            throttled_for: self.throttled_until.map_or(Duration::ZERO, |until| until.since(now)),
+            requests_in_flight: self.load() + usize::from(matches!(self.state, State::Handshake(..))),
+            ..self.counters.stats(self.address.clone())
+        }
     }
 
     pub(super) fn load(&self) -> usize {
@@ -194,6 +209,7 @@ impl Connection {
         }
         self.last_used = now;
         self.is_used = true;
+        self.counters.on_request();
         correlation
     }
 
@@ -233,6 +249,7 @@ impl Connection {
 
     pub(super) fn on_connected(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         if self.is_connecting() {
+            self.counters.on_established();
             self.step(Handshake::begin(config, self.fallback), config, now, events);
         }
     }
@@ -244,6 +261,7 @@ impl Connection {
         now: Instant,
         events: &mut Vec<ConnectionEvent>,
     ) {
+        self.counters.on_received(bytes.len());
         while !matches!(self.state, State::Failed) {
             let error = match self.frames.next_frame(&mut bytes) {
                 Ok(Some(frame)) => {
@@ -285,6 +303,7 @@ impl Connection {
     fn on_frame(&mut self, frame: Bytes, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
+                self.counters.on_response();
                 self.step(handshake.on_frame(config, self.rng, &frame), config, now, events);
             }
             State::Ready(versions) => {
@@ -293,8 +312,12 @@ impl Connection {
                 let expected = self.in_flight.front();
                 match (found, expected) {
                     (Ok(found), Some(request)) if found == request.correlation => {
-                        let Request { correlation, version, .. } = *request;
+                        let Request { correlation, version, api, sent, .. } = *request;
                         self.in_flight.pop_front();
+                        self.counters.on_response();
+                        if api == ApiKey::Produce {
+                            self.counters.on_produce_response(now.nanos_since(sent));
+                        }
                         self.state = State::Ready(versions);
                         events.push(ConnectionEvent::Response { correlation, version, frame });
                     }
@@ -339,6 +362,7 @@ impl Connection {
         match step {
             Ok(HandshakeStep::Send(bytes, handshake)) => {
                 self.record_output(config);
+                self.counters.on_request();
                 let limit = response_limit(handshake.awaits_api_versions(), config);
                 self.state = State::Handshake(Box::new(handshake), now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::config::MachineConfig;
 use super::event::BatchId;
 use super::identity::Identity;
 use super::io::ConnectionId;
@@ -40,10 +41,15 @@ pub(super) struct Entry {
     pub(super) payload: Payload,
     /// Once it is stamped: what was stamped before it in the partition, under the same identity.
     pub(super) order: StampOrder,
-    pub(super) deadline: Instant,
+    /// When the batch was accepted.
+    pub(super) accepted: Instant,
+    /// How long it was open before, in microseconds, if it was gathered from messages.
+    pub(super) open_micros: u32,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
+    /// Set once it, or what it is a part of, was sent.
+    pub(super) was_sent: bool,
     /// Set once it was retried without backoff because its identity was refused. The next retry waits.
     pub(super) retried_without_backoff: bool,
     /// Some attempt may have been written, or may yet be.
@@ -71,7 +77,8 @@ impl Entry {
         place: UnfinishedIndex,
         origin: Origin,
         sealed: SealedBatch,
-        deadline: Instant,
+        accepted: Instant,
+        open_micros: u32,
     ) -> Box<Self> {
         Box::new(Self {
             id,
@@ -80,10 +87,12 @@ impl Entry {
             origin,
             payload: Payload::Sealed(sealed),
             order: StampOrder::default(),
-            deadline,
+            accepted,
+            open_micros,
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
+            was_sent: false,
             retried_without_backoff: false,
             maybe_written: false,
             maybe_skipped: false,
@@ -92,6 +101,11 @@ impl Entry {
             last_error_at: Instant::START,
             unanswered_by: None,
         })
+    }
+
+    /// Returns when `delivery.timeout.ms` ends.
+    pub(super) fn deadline(&self, config: &MachineConfig) -> Instant {
+        self.accepted + config.delivery_timeout
     }
 
     /// Returns `true` if it is a part of a batch that was split.

@@ -131,6 +131,7 @@ mod sasl;
 mod schedule;
 mod scram;
 mod sequence;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -158,6 +159,9 @@ pub use self::misuse::Misuse;
 #[cfg(feature = "std")]
 pub use self::non_blocking::{NonBlocking, NonBlockingConnections, PolledOutput};
 pub use self::oauth::{OAuthBearer, OAuthToken, OAuthTokenError};
+pub use self::stats::{
+    AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, BufferStats, SendReason, Stats, Timing, TopicStats,
+};
 pub use self::transactions::{OffsetsId, TransactionState};
 pub use self::transitions::Machine;
 pub use self::versions::{TransactionVersions, Versions};

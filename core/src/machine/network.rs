@@ -10,6 +10,7 @@ use super::config::MachineConfig;
 use super::connection::Connection;
 use super::io::ConnectionId;
 use super::node::Node;
+use super::stats::{BrokerCounters, BrokerStats};
 use crate::cause::{BrokerAddress, ConnectionError};
 use crate::magic::BrokerVersion;
 use crate::splitmix64::SplitMix64;
@@ -40,6 +41,8 @@ struct NodeState {
     rejected_api_versions: bool,
     /// Boxed, because a map of few nodes has memory for many.
     last_error: Option<Box<NodeError>>,
+    /// While there is no connection: the counters of earlier ones, and the address of the last one.
+    earlier: Option<Box<(BrokerAddress, BrokerCounters)>>,
 }
 
 /// The last error of a connection to a node.
@@ -102,7 +105,8 @@ impl Network {
         state.connection = Some(id);
         let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| state.rejected_api_versions);
         state.rejected_api_versions = false;
-        self.connections.insert(id, Connection::new(node, address, fallback, rng, config, now));
+        let counters = state.earlier.take().map(|earlier| Box::new(earlier.1)).unwrap_or_default();
+        self.connections.insert(id, Connection::new(node, address, fallback, rng, counters, config, now));
         id
     }
 
@@ -121,6 +125,23 @@ impl Network {
                 last.is_current = false;
             }
         }
+    }
+
+    /// Counts a connection to this node that has failed, and was removed.
+    pub(super) fn count_error(&mut self, node: Node, is_authentication: bool) {
+        let state = self.nodes.get_mut(&node);
+        if let Some(earlier) = state.and_then(|state| state.earlier.as_deref_mut()) {
+            earlier.1.on_error(is_authentication);
+        }
+    }
+
+    /// Returns the statistics of each node that was connected to.
+    pub(super) fn stats(&self, now: Instant) -> impl Iterator<Item = BrokerStats> {
+        self.nodes.values().filter_map(move |state| {
+            let connection = state.connection.and_then(|id| self.connections.get(&id));
+            let earlier = || state.earlier.as_deref().map(|(address, counters)| counters.stats(address.clone()));
+            connection.map(|connection| connection.stats(now)).or_else(earlier)
+        })
     }
 
     /// Records an error of a connection to this node.
@@ -153,9 +174,14 @@ impl Network {
 
     /// Removes a connection that is not needed any more. Does not count as a failure.
     pub(super) fn retire(&mut self, id: ConnectionId) -> Option<Connection> {
-        let connection = self.connections.remove(&id)?;
+        let mut connection = self.connections.remove(&id)?;
         if let Some(state) = self.nodes.get_mut(&connection.node) {
             state.connection = None;
+            if !connection.is_connecting() {
+                connection.counters.on_closed();
+            }
+            let counters = core::mem::take(&mut *connection.counters);
+            state.earlier = Some(Box::new((connection.address.clone(), counters)));
         }
         Some(connection)
     }

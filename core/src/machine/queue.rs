@@ -114,7 +114,8 @@ mod tests {
             batch.extend([Record::new("x")]).unwrap();
             let origin = Origin::Whole(TopicPartition::new("t", 0));
             let (batch_id, place) = Unfinished::default().accept(1, Instant::START, 0);
-            let entry = Entry::new(self.ids.next(), batch_id, place, origin, batch.seal().unwrap(), Instant::START);
+            let (start, sealed) = (Instant::START, batch.seal().unwrap());
+            let entry = Entry::new(self.ids.next(), batch_id, place, origin, sealed, start, 0);
             self.made.push(entry.id);
             entry
         }

@@ -1,11 +1,13 @@
 //! The topics of the known partitions, by name.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::index::{PartitionIndex, TopicIndex};
 use super::partition_numbers::PartitionNumbers;
+use super::stats::TopicCounters;
 
 /// The known topics, each with its known partitions.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub(super) struct Topics {
     by_name: BTreeMap<Arc<str>, TopicIndex>,
     topics: Vec<Topic>,
     free: Vec<TopicIndex>,
+    /// The sum of the counters of removed topics.
+    removed: Option<Box<TopicCounters>>,
 }
 
 #[derive(Debug)]
@@ -21,6 +25,8 @@ struct Topic {
     partitions: PartitionNumbers,
     /// How many of the partitions have unfinished batches.
     active: usize,
+    /// Boxed, because a vector of few topics has memory for more.
+    counters: Box<TopicCounters>,
 }
 
 impl Topics {
@@ -35,7 +41,12 @@ impl Topics {
             Some(&at) => at,
             None => {
                 let name: Arc<str> = topic.into();
-                let topic = Topic { name: Arc::clone(&name), partitions: PartitionNumbers::default(), active: 0 };
+                let topic = Topic {
+                    name: Arc::clone(&name),
+                    partitions: PartitionNumbers::default(),
+                    active: 0,
+                    counters: Box::default(),
+                };
                 let at = match self.free.pop() {
                     Some(at) => {
                         self.topics[at] = topic;
@@ -57,14 +68,35 @@ impl Topics {
 
     /// Removes the partitions that are not to be kept.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(PartitionIndex) -> bool) {
-        let Self { by_name, topics, free } = self;
+        let Self { by_name, topics, free, removed } = self;
         by_name.retain(|_, at| {
-            let partitions = &mut topics[*at].partitions;
-            partitions.retain(&mut keep);
-            let is_known = !partitions.is_empty();
-            free.extend((!is_known).then_some(*at));
+            let topic = &mut topics[*at];
+            topic.partitions.retain(&mut keep);
+            let is_known = !topic.partitions.is_empty();
+            if !is_known {
+                free.push(*at);
+                removed.get_or_insert_default().add(&topic.counters);
+            }
             is_known
         });
+    }
+
+    /// Returns the counters of a topic.
+    pub(super) fn counters(&mut self, at: TopicIndex) -> &mut TopicCounters {
+        &mut self.topics[at].counters
+    }
+
+    /// Returns the sum of the counters of removed topics.
+    pub(super) fn removed_counters(&self) -> Option<&TopicCounters> {
+        self.removed.as_deref()
+    }
+
+    /// Returns the names of the known topics, in their order, with their counters and partitions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &TopicCounters, impl Iterator<Item = PartitionIndex>)> {
+        self.by_name.iter().map(|(name, at)| {
+            let topic = &self.topics[*at];
+            (&**name, &*topic.counters, topic.partitions.indices())
+        })
     }
 
     /// Records that a partition of a topic has unfinished batches from now on, or none any more.

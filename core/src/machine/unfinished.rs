@@ -14,9 +14,8 @@ pub(super) struct UnfinishedIndex(usize);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UnfinishedBatch {
     pub(super) id: BatchId,
-    /// The end of `delivery.timeout.ms`. That time is the same for all batches, so the oldest batch has the earliest
-    /// deadline.
-    pub(super) deadline: Instant,
+    /// When it was accepted. `delivery.timeout.ms` is the same for all batches, so the oldest batch has the earliest deadline.
+    pub(super) accepted: Instant,
     pub(super) partition: PartitionIndex,
     /// The size that it was accepted with, in bytes.
     size: usize,
@@ -42,13 +41,13 @@ impl Unfinished {
     pub(super) fn accept(
         &mut self,
         size: usize,
-        deadline: Instant,
+        accepted: Instant,
         partition: PartitionIndex,
     ) -> (BatchId, UnfinishedIndex) {
         let id = self.next_batch();
         self.next_batch += 1;
         self.bytes += size;
-        let batch = UnfinishedBatch { id, deadline, partition, size, older: self.newest, newer: None };
+        let batch = UnfinishedBatch { id, accepted, partition, size, older: self.newest, newer: None };
         let place = match self.free.pop() {
             Some(place) => {
                 self.places[place.0] = batch;
@@ -66,9 +65,10 @@ impl Unfinished {
         (id, place)
     }
 
-    /// Removes a batch that was delivered or has failed.
-    pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) {
-        let UnfinishedBatch { size, older, newer, id: at_place, .. } = self.places[place.0];
+    /// Removes a batch that was delivered or has failed. Returns its partition, and when it was accepted.
+    #[inline]
+    pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) -> (PartitionIndex, Instant) {
+        let UnfinishedBatch { size, older, newer, id: at_place, partition, accepted } = self.places[place.0];
         debug_assert_eq!(id, at_place, "a batch has finished twice");
         match older {
             Some(older) => self.places[older.0].newer = newer,
@@ -80,6 +80,12 @@ impl Unfinished {
         }
         self.bytes -= size;
         self.free.push(place);
+        (partition, accepted)
+    }
+
+    /// Returns the batch at this place.
+    pub(super) fn get(&self, place: UnfinishedIndex) -> &UnfinishedBatch {
+        &self.places[place.0]
     }
 
     /// Returns the oldest batch, which has the earliest deadline.
@@ -90,6 +96,11 @@ impl Unfinished {
     /// Returns the size of all batches, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns the number of all batches.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
     }
 
     /// Returns the id of the next batch to be accepted.
@@ -104,8 +115,8 @@ mod tests {
     use core::time::Duration;
 
     fn accept(unfinished: &mut Unfinished, size: usize) -> (BatchId, UnfinishedIndex) {
-        let deadline = Instant::START + Duration::from_secs(unfinished.next_batch);
-        unfinished.accept(size, deadline, size)
+        let accepted = Instant::START + Duration::from_secs(unfinished.next_batch);
+        unfinished.accept(size, accepted, size)
     }
 
     #[test]
@@ -120,7 +131,7 @@ mod tests {
         }
         let (id, _) = accept(&mut unfinished, 5);
         let oldest = unfinished.oldest().unwrap();
-        assert_eq!((id, oldest.id, oldest.partition, oldest.deadline.since_start().as_secs()), (BatchId(4), id, 5, 4));
+        assert_eq!((id, oldest.id, oldest.partition, oldest.accepted.since_start().as_secs()), (BatchId(4), id, 5, 4));
     }
 
     #[test]

@@ -60,7 +60,7 @@ use std::time::Instant;
 use async_io::{Async, Timer};
 pub use kafka_batch_transport::{
     BuildTransactionalError, ConfigError, InitTransactions, Pending, PendingRecord, Producer, ProducerBuilder,
-    ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, Transaction, TransactionalProducer,
+    ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, StatsError, Transaction, TransactionalProducer,
 };
 use kafka_batch_transport::{Runtime, runtime_producer};
 

@@ -5,7 +5,9 @@
 //! batches are sealed without it. Wakers are called after it is released, because they are foreign code.
 
 mod channel;
+mod memory;
 mod messages;
+mod statistics;
 mod transactions;
 
 use std::future::poll_fn;
@@ -14,18 +16,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
-use kafka_batch_core::machine::CloseMode;
+use kafka_batch_core::machine::{CloseMode, SendReason, Stats};
 use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
 pub(crate) use self::channel::Acceptance;
+use self::memory::{MemoryAcquisition, Waits};
 pub(crate) use self::messages::{EnqueueOutcome, EnqueueState};
+pub use self::statistics::StatsError;
+pub(crate) use self::statistics::StatsRequest;
 use crate::accepted::{BatchOutcome, FlushOrClose, Flushed, QueuedBatch};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
 use crate::gathering::{Gathering, MessageBatch, PartitionIndex};
 use crate::oneshot::{Receiver, Sender};
-use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
+use crate::semaphore::{HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
@@ -45,6 +50,7 @@ pub(crate) enum Command {
     Close(CloseMode, Option<Sender<FlushOrClose>>),
     LookupTopic(String),
     Transaction(TransactionCommand),
+    Stats(Sender<StatsRequest>),
 }
 
 #[derive(Debug)]
@@ -70,6 +76,10 @@ pub(crate) struct State {
     driver_waker: Option<Waker>,
     /// The newest version of Produce that all connected brokers support; without connections, the last known one.
     produce_version: Option<i16>,
+    /// How long calls have waited for memory.
+    waits: Waits,
+    /// The statistics of the machine after its end.
+    last_stats: Option<Box<Stats>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +124,8 @@ impl CommandQueue {
             has_yielded: false,
             driver_waker: None,
             produce_version: None,
+            waits: Waits::default(),
+            last_stats: None,
         };
         let buffers = Arc::new(Buffers::new(bytes));
         Self { state: Mutex::new(state), topics, buffers, clock: RuntimeClock::SYSTEM }
@@ -178,7 +190,7 @@ impl CommandQueue {
         needed: Permits,
         take: impl FnOnce() -> Option<(SealedBatch, TopicPartition)>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
-        let mut acquisition = Acquisition::new(&self.state);
+        let mut acquisition = MemoryAcquisition::new(self);
         let mut state = poll_fn(|context| self.poll_acquire(&mut acquisition, needed, context)).await?;
         let Some((batch, to)) = take() else {
             let granted = state.semaphore.release(needed);
@@ -204,14 +216,14 @@ impl CommandQueue {
     /// Polls for memory. If the caller has to wait, open batches are sent, because they hold memory, too.
     fn poll_acquire<'a>(
         &'a self,
-        acquisition: &mut Acquisition<'a, State>,
+        acquisition: &mut MemoryAcquisition<'a>,
         permits: Permits,
         context: &Context<'_>,
     ) -> Poll<Result<MutexGuard<'a, State>, SendErrorReason>> {
-        let acquired = acquisition.poll(permits, context.waker(), |state| state.queue_state.refusal());
+        let acquired = acquisition.poll(permits, context.waker());
         if acquired.is_pending() {
             let mut state = lock(&self.state);
-            self.push_all_messages(&mut state);
+            self.push_all_messages(&mut state, SendReason::Memory);
             unlock_and_wake(state);
         }
         acquired
@@ -224,8 +236,8 @@ impl CommandQueue {
     }
 
     /// Queues all open batches to be sent.
-    fn push_all_messages(&self, state: &mut State) {
-        for gathered in state.gathering.take_all() {
+    fn push_all_messages(&self, state: &mut State, reason: SendReason) {
+        for gathered in state.gathering.take_all(reason) {
             self.push_messages(state, gathered);
         }
     }
@@ -259,7 +271,7 @@ impl CommandQueue {
         if state.has_ended() || !state.has_accepted {
             return None;
         }
-        self.push_all_messages(&mut state);
+        self.push_all_messages(&mut state, SendReason::Flush);
         let (sender, receiver) = Sender::new(FlushOrClose);
         state.commands.push(Command::Flush(sender));
         unlock_and_wake(state);
@@ -284,7 +296,7 @@ impl CommandQueue {
             return false;
         }
         state.queue_state = QueueState::Closing;
-        self.push_all_messages(&mut state);
+        self.push_all_messages(&mut state, SendReason::Flush);
         state.commands.push(Command::Close(mode, sender));
         let rejected = state.semaphore.cancel_all();
         unlock_and_wake(state);
@@ -340,7 +352,7 @@ impl CommandQueue {
     pub(crate) fn end(&self, was_closed: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
         state.queue_state = if was_closed { QueueState::Closed } else { QueueState::Stopped };
-        self.push_all_messages(&mut state);
+        self.push_all_messages(&mut state, SendReason::Flush);
         let left = mem::take(&mut state.commands);
         let rejected = state.semaphore.cancel_all();
         drop(state);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, MachineSendErrorKind,
-    Output,
+    Output, SendReason, Stats,
 };
 use kafka_batch_core::protocol::{Acks, BrokerError, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
@@ -222,7 +222,18 @@ impl Driver {
     }
 
     fn now(&self) -> machine::Instant {
-        machine::Instant::from_start(self.queue.clock.now().saturating_duration_since(self.started))
+        self.instant(self.queue.clock.now())
+    }
+
+    /// Returns this time on the machine's clock.
+    fn instant(&self, at: Instant) -> machine::Instant {
+        machine::Instant::from_start(at.saturating_duration_since(self.started))
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.machine.stats(self.now());
+        self.queue.add_to_stats(&mut stats.buffer);
+        stats
     }
 
     fn apply_commands(&mut self) {
@@ -233,12 +244,12 @@ impl Driver {
                 Command::Send(sender) => {
                     let (sender, Some((batch, to))) = sender.take_batch() else { continue };
                     let permits = command_queue::permits(&batch);
-                    self.send(batch, to, Waiter::Batch(sender), permits, now);
+                    self.send(batch, to, (SendReason::Explicit, now), Waiter::Batch(sender), permits, now);
                 }
                 Command::SendFromChannel(queued) => {
                     let Some((batch, to, taken)) = queued.take() else { continue };
                     let permits = command_queue::permits(&batch);
-                    self.send(batch, to, Waiter::Channel(taken), permits, now);
+                    self.send(batch, to, (SendReason::Explicit, now), Waiter::Channel(taken), permits, now);
                 }
                 Command::SendMessages(gathered) => self.send_messages(gathered, now),
                 Command::Flush(sender) => {
@@ -251,6 +262,7 @@ impl Driver {
                 }
                 Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
                 Command::Transaction(command) => self.transactions.apply(command, &mut self.machine, now),
+                Command::Stats(sender) => sender.send(Ok(Box::new(self.stats()))),
             }
         }
         self.commands = commands; // for its memory
@@ -258,7 +270,8 @@ impl Driver {
 
     /// Seals a batch of messages, and passes it to the machine.
     fn send_messages(&mut self, gathered: MessageBatch, now: machine::Instant) {
-        let MessageBatch { partition, to, batch, mut completer } = gathered;
+        let MessageBatch { partition, to, batch, mut completer, reason, opened } = gathered;
+        let opened = self.instant(opened);
         completer.share_wakers();
         let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
         match batch.seal_with_pool(&*self.queue.buffers()) {
@@ -269,7 +282,7 @@ impl Driver {
                     permits.bytes -= surplus;
                     self.queue.release(Permits { records: 0, bytes: surplus });
                 }
-                self.send(sealed, to, Waiter::Messages(partition, completer), permits, now);
+                self.send(sealed, to, (reason, opened), Waiter::Messages(partition, completer), permits, now);
             }
             Err(SealError { reason, batch, .. }) => {
                 let reason = FailureReason::Seal(Box::new(reason));
@@ -285,11 +298,12 @@ impl Driver {
         &mut self,
         batch: SealedBatch,
         to: TopicPartition,
+        (reason, opened): (SendReason, machine::Instant),
         mut waiter: Waiter,
         permits: Permits,
         now: machine::Instant,
     ) {
-        match self.machine.send(batch, to, now) {
+        match self.machine.send_gathered(batch, to, reason, opened, now) {
             Ok(id) => {
                 if let Waiter::Messages(_, completer) = &mut waiter {
                     completer.set_taken();
@@ -387,15 +401,19 @@ impl Driver {
 
     fn end(&mut self, was_closed: bool) {
         self.ended = true;
+        if !thread::panicking() {
+            self.queue.set_last_stats(self.stats());
+        }
         self.commands.extend(self.queue.end(was_closed));
         self.queue.topics.fail_lookups(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
         if was_closed {
             // Commands that were queued after the machine was closed have no effect, but their futures must complete.
-            let now = self.now();
+            let (now, stats) = (self.now(), Box::new(self.stats()));
             for command in self.commands.drain(..) {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
+                    Command::Stats(sender) => sender.send(Ok(stats.clone())),
                     // The machine refuses it.
                     Command::Transaction(command) => self.transactions.apply(command, &mut self.machine, now),
                     Command::Send(_) | Command::SendFromChannel(_) | Command::SendMessages(_) => {
@@ -423,6 +441,7 @@ impl Driver {
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
             }
         }
+        self.queue.set_last_stats(self.stats()); // with the batches that have failed now
     }
 
     /// As [`dispatch`](Self::dispatch), but with the reason `Stopped` in place of `Closed`, since the application has not

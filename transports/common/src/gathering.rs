@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use kafka_batch_core::machine::SendReason;
 use kafka_batch_core::partitioner::partition_for_key;
 use kafka_batch_core::{Append, AppendError, Destination, KafkaBatch, Record, Timestamp, TopicPartition};
 
@@ -78,8 +79,10 @@ struct Open {
     number: u64,
     batch: KafkaBatch,
     completer: Completer,
-    /// Whether it waits for no further messages: `linger.ms` has passed, it is full, or memory is scarce.
-    is_due: bool,
+    /// When its first message was accepted.
+    opened: Instant,
+    /// Why it waits for no further messages: `linger.ms` has passed, it is full, or memory is scarce. `None` while it waits.
+    due: Option<SendReason>,
     /// Whether it is in `ready`.
     is_ready: bool,
 }
@@ -98,6 +101,10 @@ pub(crate) struct MessageBatch {
     pub(crate) to: TopicPartition,
     pub(crate) batch: KafkaBatch,
     pub(crate) completer: Completer,
+    /// Why it gathers no more messages.
+    pub(crate) reason: SendReason,
+    /// When its first message was accepted.
+    pub(crate) opened: Instant,
 }
 
 /// The outcome of [`Gathering::append`].
@@ -228,14 +235,15 @@ impl Gathering {
             opened = Some(now);
             let topic = topics[partition.topic].as_ref().expect("it has a partition in use");
             let completer = Completer::new(TopicPartition::new(&*topic.name, partition.partition));
-            Open { number, batch, completer, is_due: linger.is_zero(), is_ready: false }
+            let due = linger.is_zero().then_some(SendReason::Linger);
+            Open { number, batch, completer, opened: now, due, is_ready: false }
         });
         let before = if opened.is_some() { 0 } else { open.batch.size() };
         open.batch.set_now(timestamp);
         let appended = match open.batch.append(record) {
             Ok(Append::Appended(appended)) => appended,
             Ok(Append::Full(_)) if opened.is_none() => {
-                return Ok(GatherOutcome::Full(Box::new(self.take(id).expect("it is open"))));
+                return Ok(GatherOutcome::Full(Box::new(self.take(id, Some(SendReason::Full)).expect("it is open"))));
             }
             Ok(Append::Full(_)) => {
                 unreachable!("an empty batch takes any record that a batch with its settings can hold")
@@ -256,7 +264,9 @@ impl Gathering {
         }
         // A full batch does not wait for the record that does not fit.
         let is_full = open.batch.room() == 0;
-        open.is_due |= is_full;
+        if is_full {
+            open.due = Some(SendReason::Full);
+        }
         let mut wakes = is_full && self.set_ready(id, true);
         if let Some(now) = opened {
             self.next_number += 1;
@@ -280,7 +290,7 @@ impl Gathering {
     /// Ends the linger of the open batch of a partition, if it has one. Returns whether the driver has to know.
     pub(crate) fn set_due(&mut self, id: PartitionIndex) -> bool {
         let Some(Some(Partition { open: Some(open), .. })) = self.partitions.get_mut(id) else { return false };
-        open.is_due = true;
+        open.due.get_or_insert(SendReason::Memory);
         self.set_ready(id, false)
     }
 
@@ -288,7 +298,7 @@ impl Gathering {
     fn set_ready(&mut self, id: PartitionIndex, is_forced: bool) -> bool {
         let Some(partition) = &mut self.partitions[id] else { return false };
         let Some(open) = &mut partition.open else { return false };
-        if !open.is_due || open.is_ready || !(is_forced || partition.unfinished < self.max_unfinished) {
+        if open.due.is_none() || open.is_ready || !(is_forced || partition.unfinished < self.max_unfinished) {
             return false;
         }
         open.is_ready = true;
@@ -296,42 +306,43 @@ impl Gathering {
         true
     }
 
-    /// Takes the open batch of a partition, if it has one.
-    fn take(&mut self, id: PartitionIndex) -> Option<MessageBatch> {
+    /// Takes the open batch of a partition, if it has one: for this reason or, with `None`, for the one that it is due for.
+    fn take(&mut self, id: PartitionIndex, reason: Option<SendReason>) -> Option<MessageBatch> {
         let partition = self.partitions.get_mut(id)?.as_mut()?;
-        let Open { batch, completer, .. } = partition.open.take()?;
+        let Open { batch, completer, opened, due, .. } = partition.open.take()?;
+        let reason = reason.or(due).unwrap_or(SendReason::Linger);
         partition.unfinished += 1;
         let topic = self.topics[partition.topic].as_mut()?;
         topic.partition_count = None;
         topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
         let to = TopicPartition::new(&*topic.name, partition.partition);
-        Some(MessageBatch { partition: id, to, batch, completer })
+        Some(MessageBatch { partition: id, to, batch, completer, reason, opened })
     }
 
     /// Takes the open batch of a partition, if it has one, to be sent before what follows.
     pub(crate) fn take_of(&mut self, topic: &str, partition: i32) -> Option<MessageBatch> {
         let topic = self.topics[self.topic_index(topic)?].as_ref()?;
         let id = *topic.partitions.get(&partition)?;
-        self.take(id)
+        self.take(id, Some(SendReason::Flush))
     }
 
     /// Takes any open batch: for a flush, or if memory is scarce.
-    pub(crate) fn take_all(&mut self) -> Vec<MessageBatch> {
+    pub(crate) fn take_all(&mut self, reason: SendReason) -> Vec<MessageBatch> {
         self.ready.clear();
         self.linger_deadlines.clear();
         self.latest_deadlines.clear();
-        (0..self.partitions.len()).filter_map(|id| self.take(id)).collect()
+        (0..self.partitions.len()).filter_map(|id| self.take(id, Some(reason))).collect()
     }
 
     /// Returns `true` if [`take_ready`](Self::take_ready) would return a batch.
     pub(crate) fn has_ready(&mut self, now: Instant) -> bool {
         while let Some(deadline) = self.linger_deadlines.pop_front_if_due(now) {
-            if self.open(deadline).map(|open| open.is_due = true).is_some() {
+            if self.open(deadline).map(|open| open.due.get_or_insert(SendReason::Linger)).is_some() {
                 self.set_ready(deadline.partition, false);
             }
         }
         while let Some(deadline) = self.latest_deadlines.pop_front_if_due(now) {
-            if self.open(deadline).map(|open| open.is_due = true).is_some() {
+            if self.open(deadline).map(|open| open.due.get_or_insert(SendReason::Linger)).is_some() {
                 self.set_ready(deadline.partition, true);
             }
         }
@@ -351,7 +362,7 @@ impl Gathering {
             return None;
         }
         let (id, _) = self.ready.pop_front()?;
-        self.take(id)
+        self.take(id, None)
     }
 
     /// Returns when [`take_ready`](Self::take_ready) has to be called again, if nothing happens before. It may be too early.

@@ -99,6 +99,8 @@ mod gathering;
 mod local;
 mod local_runtime;
 mod lookup;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -121,6 +123,7 @@ mod waiters;
 mod wake_flag;
 
 pub use builder::ProducerBuilder;
+pub use command_queue::StatsError;
 pub use completion::PendingRecord;
 pub use connector::Connector;
 pub use error::{ConfigError, SettingErrorReason, SettingValue};
@@ -129,6 +132,8 @@ pub use error::{ConfigError, SettingErrorReason, SettingValue};
 pub use kafka_batch_core as __core;
 pub use kafka_batch_core::machine::SecurityProtocol;
 pub use local_runtime::{LocalProducerTask, LocalRuntime};
+#[cfg(feature = "metrics")]
+pub use metrics::StatsRecorder;
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::machine::CloseMode;
+use kafka_batch_core::machine::{CloseMode, Stats};
 use kafka_batch_core::message::Message;
 use kafka_batch_core::publisher::BatchChannel;
 use kafka_batch_core::{
@@ -20,7 +20,7 @@ use kafka_batch_core::{
 
 use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
-use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
+use crate::command_queue::{CommandQueue, NotAccepted, StatsError, new_batch};
 use crate::lookup::Lookup;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
@@ -192,6 +192,23 @@ impl Producer {
     #[must_use]
     pub fn boxed(self) -> BoxTransport {
         Transport::boxed(self)
+    }
+
+    /// Returns the statistics of this producer at this time: what was sent to each topic, how each broker responds, the use of
+    /// `buffer.memory`. Names are those of the Java client's metrics; the
+    /// [guide](https://docs.rs/kafka-batch/latest/kafka_batch/metrics/) has a table.
+    ///
+    /// The producer's task makes the snapshot, so this completes only while that runs. After the producer was closed, or its
+    /// runtime was shut down, it returns the last statistics.
+    ///
+    /// # Errors
+    /// The producer's task has panicked.
+    pub async fn stats(&self) -> Result<Stats, StatsError> {
+        match self.inner.queue.request_stats() {
+            Ok(receiver) => poll_fn(|context| receiver.poll_take(context)).await,
+            Err(last) => last,
+        }
+        .map(|stats| *stats)
     }
 
     /// Waits until every batch that was accepted before this call is delivered or has failed.

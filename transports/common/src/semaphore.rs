@@ -116,6 +116,16 @@ impl Semaphore {
         self.acquired += permits;
     }
 
+    /// Returns the permits that are acquired or granted.
+    pub(crate) const fn acquired(&self) -> Permits {
+        self.acquired
+    }
+
+    /// Returns the number of waiters that were not granted their permits yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// Returns `true` if any waiter was not granted its permits yet.
     pub(crate) fn has_waiters(&self) -> bool {
         !self.waiters.is_empty()

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use kafka_batch_transport::waiting::lock;
-use rdkafka::ClientContext;
+use rdkafka::{ClientContext, Statistics};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
@@ -21,15 +21,21 @@ pub(crate) struct Context {
     /// librdkafka's last client-level error, such as a refused connection: the likely cause of an error that says only
     /// "timed out".
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    statistics: Mutex<Option<Arc<Statistics>>>,
 }
 
 impl Context {
     pub(crate) const fn new(in_flight: Arc<InFlight>, secrets: Arc<Secrets>) -> Self {
-        Self { in_flight, secrets, last_error: Mutex::new(None) }
+        Self { in_flight, secrets, last_error: Mutex::new(None), statistics: Mutex::new(None) }
     }
 
     pub(crate) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         lock(&self.last_error).clone()
+    }
+
+    /// Returns the last statistics that librdkafka has emitted.
+    pub(crate) fn statistics(&self) -> Option<Arc<Statistics>> {
+        lock(&self.statistics).clone()
     }
 }
 
@@ -37,6 +43,10 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.secrets.hide(message);
         catch_panic::catch_panic(|| DefaultProducerContext.log(level, facility, message)); // the logger is foreign code
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        *lock(&self.statistics) = Some(Arc::new(statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -16,6 +16,7 @@ use kafka_batch_core::{
     SendError, SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
+use rdkafka::Statistics;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
@@ -154,6 +155,18 @@ impl RdkafkaProducer {
     #[must_use]
     pub fn boxed(self) -> BoxTransport {
         Transport::boxed(self)
+    }
+
+    /// Returns the last statistics of librdkafka, which emits them every `statistics.interval.ms`: `None` before the first, and
+    /// if that setting is 0, its default.
+    ///
+    /// They are librdkafka's own ([STATISTICS.md]): it counts other things than the state machine of the other transports, so
+    /// they are not a `Stats` of which parts are missing.
+    ///
+    /// [STATISTICS.md]: https://github.com/confluentinc/librdkafka/blob/v2.12.1/STATISTICS.md
+    #[must_use]
+    pub fn statistics(&self) -> Option<Arc<Statistics>> {
+        self.inner.client.context().statistics()
     }
 
     /// Waits until every batch that was accepted before this call is delivered or has failed.

@@ -80,7 +80,7 @@ use std::time::Instant;
 
 pub use kafka_batch_transport::{
     BuildTransactionalError, ConfigError, Connector, InitTransactions, Pending, PendingRecord, Producer,
-    ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, Transaction,
+    ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, StatsError, Transaction,
     TransactionalProducer,
 };
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};

@@ -97,6 +97,20 @@ pub(super) struct SendPath {
     pub(super) must_be_added_to: Option<u64>,
 }
 
+/// An entry that is sent now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentEntry {
+    pub(super) id: EntryId,
+    pub(super) records: usize,
+    /// In bytes.
+    pub(super) size: usize,
+    /// Whether it was not sent before.
+    pub(super) is_first: bool,
+    pub(super) accepted: Instant,
+    /// How long it was open before it was accepted, in microseconds.
+    pub(super) open_micros: u32,
+}
+
 impl Partition {
     pub(super) fn new(topic: Arc<str>, topic_index: TopicIndex, number: i32) -> Self {
         Self {
@@ -269,12 +283,25 @@ impl Partition {
         }
     }
 
-    /// Records that the entry at this position is in flight. Returns its id.
-    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
+    /// Records that the entry at this position is in flight.
+    #[inline]
+    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> SentEntry {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
-            entry.id
+            let is_first = !core::mem::replace(&mut entry.was_sent, true);
+            let (records, size) = match &entry.payload {
+                Payload::Stamped(batch, _) => (batch.record_count(), batch.size()),
+                Payload::Sealed(_) | Payload::Open(_) | Payload::Gone => (0, 0), // not possible: it is sent
+            };
+            SentEntry {
+                id: entry.id,
+                records,
+                size,
+                is_first,
+                accepted: entry.accepted,
+                open_micros: entry.open_micros,
+            }
         })
     }
 

@@ -252,7 +252,7 @@ impl Partition {
             self.sequence.record_gap(identity);
         }
         let position = entry.position();
-        let Entry { batch: id, place, origin, payload, deadline, .. } = *entry;
+        let Entry { batch: id, place, origin, payload, accepted, open_micros, was_sent, .. } = *entry;
         // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
         // not be sealed is split to fit its own limit.
         let limit = match &payload {
@@ -275,7 +275,8 @@ impl Partition {
                 split.reason = Some(reason).filter(|_| !split.too_large.is_empty());
                 for (step, (offset, sealed)) in found.parts.into_iter().enumerate() {
                     let origin = Origin::Part { position: position + offset };
-                    let part = Entry::new(context.ids.next(), id, place, origin, sealed, deadline);
+                    let mut part = Entry::new(context.ids.next(), id, place, origin, sealed, accepted, open_micros);
+                    part.was_sent = was_sent;
                     self.queue.insert(at + step, part);
                 }
             }

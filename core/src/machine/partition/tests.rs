@@ -49,7 +49,7 @@ impl World {
             batch.extend([Record::new("x")]).unwrap();
             let batch = batch.seal().unwrap();
             let (id, place) = self.unfinished.accept(batch.size(), Instant::START, 0);
-            self.partition.accept(Entry::new(self.ids.next(), id, place, whole(), batch, Instant::START));
+            self.partition.accept(Entry::new(self.ids.next(), id, place, whole(), batch, Instant::START, 0));
         }
     }
 
@@ -76,7 +76,7 @@ impl World {
         let at = self.partition.sendable(&path, &self.identities)?;
         self.partition.stamp(at, &path, &self.identities);
         assert!(self.partition.stamped(at).is_some());
-        Ok(self.partition.on_sent(at, path.connection))
+        Ok(self.partition.on_sent(at, path.connection).id)
     }
 
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
@@ -267,7 +267,7 @@ fn a_batch_that_is_too_large_is_replaced_with_parts_in_its_place() {
     batch.extend(["a", "b", "c"].map(Record::new)).unwrap();
     let batch = batch.seal().unwrap();
     let (id, place) = world.unfinished.accept(batch.size(), Instant::START, 0);
-    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START));
+    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START, 0));
     world.accept(1);
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::MESSAGE_TOO_LARGE, -1);

@@ -14,6 +14,7 @@ mod oauth;
 mod responses;
 mod retries;
 mod sizes;
+mod stats;
 mod topics;
 mod transactions;
 mod turns;

@@ -18,8 +18,7 @@ type Dated = (Instant, LastErrorKind);
 impl Machine {
     /// Returns why this entry of a partition is not acknowledged yet.
     pub(super) fn delivery_timeout_cause(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
-        let accepted = entry.deadline.since_start().saturating_sub(self.config.delivery_timeout);
-        let last = self.last_error_of(index, entry, Instant::from_start(accepted));
+        let last = self.last_error_of(index, entry, entry.accepted);
         let without_producer_id = self.config.is_idempotent() && matches!(entry.payload, Payload::Stamped(_, None));
         let cause = TimeoutCause::new(self.waiting_for(index, entry), last.map(|last| self.dated(last)));
         cause.map(|cause| cause.sent_without_producer_id(without_producer_id))
@@ -45,7 +44,8 @@ impl Machine {
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
         let leaderless = self.cluster.leaderless(topic, number).filter(|_| leader.is_none());
         let leaderless = self.cluster.error(topic).or(leaderless);
-        let leaderless = leaderless.map(|error| (self.refresh.last_response(), error.clone().into()));
+        let leaderless =
+            leaderless.map(|error| (self.refresh.last_response().unwrap_or_default(), error.clone().into()));
         let identity = self
             .identity_error
             .as_ref()

@@ -11,14 +11,16 @@ use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
+use crate::machine::accumulator::FinishedRecords;
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
 use crate::machine::timers::Timer;
-use crate::machine::unfinished::UnfinishedIndex;
+use crate::machine::unfinished::{UnfinishedBatch, UnfinishedIndex};
 use crate::record::TopicPartition;
+use crate::time::Instant;
 
 /// A batch that was split, with the results of its parts so far.
 #[derive(Debug)]
@@ -62,7 +64,8 @@ impl Machine {
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                self.complete(id, place, Event::Delivered { id, delivery });
+                let records = FinishedRecords::Written(delivery.record_count());
+                self.complete(id, place, records, Event::Delivered { id, delivery });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -88,7 +91,8 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                self.complete(id, place, Event::Failed { id, error });
+                let records = FinishedRecords::Failed { records: error.record_count(), written: 0 };
+                self.complete(id, place, records, Event::Failed { id, error });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -111,9 +115,16 @@ impl Machine {
 
     /// Fails the batches whose `delivery.timeout.ms` has expired: the oldest ones of each partition.
     pub(super) fn on_delivery_timeout(&mut self) {
-        while let Some(oldest) = self.accumulator.oldest().copied().filter(|oldest| oldest.deadline <= self.now) {
+        while let Some(oldest) =
+            self.accumulator.oldest().copied().filter(|oldest| self.deadline_of(oldest) <= self.now)
+        {
             let index = oldest.partition;
-            while self.accumulator.partition(index).oldest().is_some_and(|entry| entry.deadline <= self.now) {
+            while self
+                .accumulator
+                .partition(index)
+                .oldest()
+                .is_some_and(|entry| entry.deadline(&self.config) <= self.now)
+            {
                 let reason = self.timeout_reason(index);
                 self.transition(index, |partition, context| partition.abandon_oldest(reason, context));
                 self.apply_effects();
@@ -152,9 +163,14 @@ impl Machine {
         }
     }
 
+    /// Returns when `delivery.timeout.ms` of a batch ends.
+    fn deadline_of(&self, batch: &UnfinishedBatch) -> Instant {
+        batch.accepted + self.config.delivery_timeout
+    }
+
     /// Sets the timer for the deadline of the oldest batch.
     pub(super) fn update_delivery_timer(&mut self) {
-        let deadline = self.accumulator.oldest().map(|oldest| oldest.deadline);
+        let deadline = self.accumulator.oldest().map(|oldest| self.deadline_of(oldest));
         self.timers.set_or_clear(Timer::Delivery, deadline);
     }
 
@@ -179,6 +195,7 @@ impl Machine {
             (MapEntry::Vacant(_), None) => return, // not possible: a part's batch was split
         };
         split_batch.parts += parts;
+        let place = split_batch.place;
         if let Some(reason) = reason {
             split_batch.reason.get_or_insert(reason);
         }
@@ -186,6 +203,7 @@ impl Machine {
             let what = format!("the record alone makes a batch of {size} bytes, and the limit is {limit}");
             split_batch.errors.push(RecordError::new(position, Some(what)));
         }
+        self.accumulator.on_split(place);
         self.dirty = true;
         self.part_finished(id); // its parts have replaced the entry itself
     }
@@ -199,25 +217,28 @@ impl Machine {
         }
         let SplitBatch { batch, to, place, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } =
             slot.remove();
-        let event = match reason {
+        let (records, event) = match reason {
             None => {
+                let records = FinishedRecords::Written(fates.len());
                 let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
-                Event::Delivered { id, delivery }
+                (records, Event::Delivered { id, delivery })
             }
             Some(reason) => {
+                let written = fates.iter().filter(|fate| **fate == Fate::Written).count();
+                let records = FinishedRecords::Failed { records: fates.len(), written };
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
-                Event::Failed { id, error }
+                (records, Event::Failed { id, error })
             }
         };
-        self.complete(id, place, event);
+        self.complete(id, place, records, event);
     }
 
-    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, event: Event) {
+    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, records: FinishedRecords, event: Event) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
-        self.accumulator.finish(id, place);
+        self.accumulator.finish(id, place, records, self.now);
         if was_oldest {
             self.update_delivery_timer();
         }

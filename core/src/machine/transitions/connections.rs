@@ -3,17 +3,20 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use super::Machine;
 use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, OAuthError, SecurityMismatch,
 };
+use crate::machine::config::MachineConfig;
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::network::{Network, NodeStatus};
 use crate::machine::node::Node;
 use crate::machine::schedule::Condition;
-use crate::machine::timers::Timer;
+use crate::machine::timers::{Timer, Timers};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 use crate::transport_error::TransportError;
@@ -121,7 +124,7 @@ impl Machine {
     pub(super) fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
         for event in events.drain(..) {
             match event {
-                ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
+                ConnectionEvent::Transmit(bytes) => self.transmit(id, bytes),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::TokenRequired => self.request_token(),
                 ConnectionEvent::Reauthenticated => self.on_reauthenticated(id),
@@ -210,6 +213,7 @@ impl Machine {
         if error.kind.is_authentication() {
             self.fail_lookups(&error);
         }
+        self.network.count_error(connection.node, error.kind.is_authentication());
         self.network.failed(connection.node, error.clone(), self.now);
         if connection.requests_producer_id() {
             self.identity_error = Some((self.now, error.clone()));
@@ -260,13 +264,23 @@ impl Machine {
     /// Sets the timers of a connection from its present state.
     pub(super) fn update_timers(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
-        let (overdue, idle) = (connection.overdue_at(), connection.idle_at(&self.config));
-        let (set_overdue, set_idle) = core::mem::replace(&mut connection.timers_set_to, (overdue, idle));
-        if overdue != set_overdue {
-            self.timers.set_or_clear(Timer::Overdue(id), overdue);
+        set_timers(id, connection, &self.config, &mut self.timers);
+    }
+
+    /// Outputs a request, and sets the timers of the connection.
+    pub(super) fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.counters.on_transmit(bytes.iter().map(Bytes::len).sum());
+            set_timers(id, connection, &self.config, &mut self.timers);
         }
-        if idle != set_idle {
-            self.timers.set_or_clear(Timer::Idle(id), idle);
+        self.outputs.push_back(Output::Transmit { connection: id, bytes });
+    }
+
+    /// Counts the throttle time of a Produce response.
+    pub(super) fn count_produce_throttle(&mut self, id: ConnectionId, millis: i32) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            let time = Duration::from_millis(u64::try_from(millis).unwrap_or(0)).min(LONGEST_THROTTLE);
+            connection.counters.on_produce_throttle(time.as_nanos() as u64);
         }
     }
 
@@ -278,5 +292,17 @@ impl Machine {
             connection.throttled_until = connection.throttled_until.max(Some(until));
             self.timers.set_or_clear(Timer::Throttle(id), connection.throttled_until);
         }
+    }
+}
+
+/// Sets the timers of a connection from its present state.
+fn set_timers(id: ConnectionId, connection: &mut Connection, config: &MachineConfig, timers: &mut Timers) {
+    let (overdue, idle) = (connection.overdue_at(), connection.idle_at(config));
+    let (set_overdue, set_idle) = core::mem::replace(&mut connection.timers_set_to, (overdue, idle));
+    if overdue != set_overdue {
+        timers.set_or_clear(Timer::Overdue(id), overdue);
+    }
+    if idle != set_idle {
+        timers.set_or_clear(Timer::Idle(id), idle);
     }
 }

@@ -35,12 +35,12 @@ pub(super) struct Refresh {
     /// A broker has responded REBOOTSTRAP_REQUIRED: the next poll restarts from the bootstrap servers.
     rebootstrap_required: bool,
     /// When the last response arrived.
-    last_response: Instant,
+    last_response: Option<Instant>,
 }
 
 impl Refresh {
-    /// Returns when the last response arrived.
-    pub(super) const fn last_response(&self) -> Instant {
+    /// Returns when the last response arrived that was used.
+    pub(super) const fn last_response(&self) -> Option<Instant> {
         self.last_response
     }
 }
@@ -141,7 +141,7 @@ impl Machine {
         self.refresh.query.on_response();
         self.refresh.is_update_requested = false;
         self.refresh.is_old = false;
-        self.refresh.last_response = self.now;
+        self.refresh.last_response = Some(self.now);
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
         self.apply_metadata_changes(&changes, topics);
         self.refresh.query.reset(self.now);
@@ -237,8 +237,8 @@ impl Machine {
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
             return self.topic_event(topic.into(), Err(TopicLookupError::InvalidTopic));
         }
-        if self.cluster.partition_count(topic).is_some() {
-            self.refresh.topics.wait_until(topic, self.refresh.last_response + self.config.retry_backoff);
+        if let Some(last) = self.refresh.last_response.filter(|_| self.cluster.partition_count(topic).is_some()) {
+            self.refresh.topics.wait_until(topic, last + self.config.retry_backoff);
         }
         let until = self.now + self.config.request_timeout;
         self.lookups.entry(topic.into()).or_insert(until);

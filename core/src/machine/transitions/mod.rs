@@ -1,5 +1,6 @@
 //! The machine: its commands, its input, and the loop that produces its output.
 
+mod acceptance;
 mod causes;
 mod completion;
 mod connections;
@@ -8,6 +9,7 @@ mod produce;
 mod producer_id;
 mod recovery;
 mod responses;
+mod stats;
 mod token;
 mod transaction_commands;
 mod transaction_end;
@@ -31,7 +33,7 @@ use super::cluster::Cluster;
 use super::config::MachineConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
-use super::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
+use super::event::{BatchId, Clock, CloseMode, Event, FlushId};
 use super::identity_manager::IdentityManager;
 use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
@@ -44,9 +46,7 @@ use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use super::token::Tokens;
 use super::transactions::Transactions;
-use crate::batch::SealedBatch;
 use crate::cause::ConnectionError;
-use crate::record::TopicPartition;
 use crate::splitmix64::SplitMix64;
 use crate::time::{Instant, Timestamp};
 
@@ -86,6 +86,8 @@ pub struct Machine {
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
+    /// How many batches were refused because `buffer.memory` was full.
+    buffer_exhausted: u64,
     misuse: MisuseDetector,
     tokens: Tokens,
 }
@@ -142,64 +144,10 @@ impl Machine {
             batches_to_send: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
+            buffer_exhausted: 0,
             misuse: MisuseDetector::default(),
             tokens: Tokens::default(),
         }
-    }
-
-    /// Accepts a batch for a partition. It is sent at the next poll or later; its outcome is reported as exactly one
-    /// [`Event::Delivered`] or [`Event::Failed`].
-    ///
-    /// # Errors
-    /// The batch was not accepted, and the error has it: too many bytes are buffered (`buffer.memory`), the batch
-    /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
-    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, MachineSendError> {
-        self.advance(now);
-        if let Some(kind) = self.refusal(batch.size(), &to) {
-            return Err(MachineSendError { to, kind, batch: Box::new(batch) });
-        }
-        let deadline = self.now + self.config.delivery_timeout;
-        let is_first = self.accumulator.oldest().is_none();
-        let id = self.accumulator.accept(batch, to, deadline, &mut self.entry_ids);
-        if is_first {
-            self.update_delivery_timer();
-        }
-        self.start_idle_timer();
-        self.dirty = true;
-        self.misuse.on_change(self.now);
-        Ok(id)
-    }
-
-    fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<MachineSendErrorKind> {
-        let (buffered, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
-        if self.lifecycle != Lifecycle::Open {
-            Some(MachineSendErrorKind::Closed)
-        } else if let Some(kind) = self.transaction_refusal() {
-            Some(kind)
-        } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC {
-            Some(MachineSendErrorKind::InvalidTopic)
-        } else if to.partition < 0 {
-            Some(MachineSendErrorKind::InvalidPartition)
-        } else if needed > limit {
-            Some(MachineSendErrorKind::ExceedsBufferMemory { needed, limit })
-        } else if needed > limit - buffered.min(limit) {
-            Some(MachineSendErrorKind::Full { buffered, needed, limit })
-        } else {
-            None
-        }
-    }
-
-    /// Returns `true` if [`send`](Self::send) can accept a batch now. A batch that is larger than the free part of the
-    /// buffer is still refused. Space is freed by each [`Event::Delivered`] or [`Event::Failed`].
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.lifecycle == Lifecycle::Open && self.accumulator.bytes() < self.config.buffer_memory
-    }
-
-    /// Returns the bytes of accepted batches without an outcome: at most `buffer.memory`.
-    #[must_use]
-    pub fn bytes_buffered(&self) -> usize {
-        self.accumulator.bytes()
     }
 
     /// Requests an [`Event::Flushed`] once every batch that was accepted before this call is delivered or has failed.
@@ -351,9 +299,8 @@ impl Machine {
                 continue;
             }
             if let Some((connection, bytes)) = self.next_request() {
-                self.update_timers(connection);
                 self.dirty = true; // another request may follow
-                self.outputs.push_back(Output::Transmit { connection, bytes });
+                self.transmit(connection, bytes);
             }
         }
     }

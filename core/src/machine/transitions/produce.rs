@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Machine;
 use super::responses::{InFlightRequest, SentBatch};
 use crate::failure::FailureReason;
+use crate::machine::accumulator::SentOfTopic;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
@@ -212,11 +213,13 @@ impl Machine {
                 if let Some(transactions) = &mut self.transactions {
                     transactions.current.is_known = true; // with level 2, also if every batch is refused
                 }
+                let mut sent = SentOfTopic::default();
                 let mut batches = self.in_flight_requests.take_spare();
                 batches.extend(batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
+                    let entry = self.accumulator.on_sent(partition, at, id, self.now, &mut sent);
                     SentBatch { partition, entry, topic_id }
                 }));
+                self.accumulator.count_sent(&sent);
                 self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
                 Some((id, bytes))

@@ -161,6 +161,9 @@ impl Machine {
                 return self.fail_connection(id, error.into());
             }
         };
+        if end.throttle_time_ms > 0 {
+            self.count_produce_throttle(id, end.throttle_time_ms);
+        }
         if ApiKey::Produce.client_throttles(version) {
             self.throttle(id, end.throttle_time_ms);
         }
@@ -217,6 +220,13 @@ impl Machine {
     /// Applies the result of one batch.
     fn on_produce_result(&mut self, batch: &SentBatch, broker: i32, result: ProduceResult<'_>) {
         let &SentBatch { partition: index, entry, .. } = batch;
+        match result {
+            ProduceResult::Response(response) if response.data.error_code.is_error() => {
+                self.accumulator.counters(index).on_error(response.data.error_code);
+            }
+            ProduceResult::NoResponse => self.accumulator.counters(index).on_no_response(),
+            ProduceResult::Response(_) | ProduceResult::Transmitted => {}
+        }
         let is_refused =
             self.transition(index, |partition, context| partition.on_result(entry, broker, result, context));
         if let ProduceResult::Response(response) = result {

@@ -5,22 +5,22 @@ use std::task::{Context, Poll, ready};
 
 use kafka_batch_core::SendErrorReason;
 
-use super::{Command, CommandQueue, State, permits, unlock_and_wake};
+use super::{Command, CommandQueue, MemoryAcquisition, permits, unlock_and_wake};
 use crate::channel_batch::SealedChannelBatch;
-use crate::semaphore::{Acquisition, Permits};
+use crate::semaphore::Permits;
 
 /// Accepts the batches of a channel.
 #[derive(Debug)]
 pub(crate) struct Acceptance<'a> {
     queue: &'a CommandQueue,
-    acquisition: Acquisition<'a, State>,
+    acquisition: MemoryAcquisition<'a>,
     /// The partitions of the batches that were accepted in one call.
     partitions: Vec<i32>,
 }
 
 impl<'a> Acceptance<'a> {
     pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
-        Self { queue, acquisition: Acquisition::new(&queue.state), partitions: Vec::new() }
+        Self { queue, acquisition: MemoryAcquisition::new(queue), partitions: Vec::new() }
     }
 
     /// Removes batches from the front and accepts them, up to `limit`. Pending while there is no memory for the next one, in

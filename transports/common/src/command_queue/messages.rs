@@ -5,12 +5,13 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
 
+use kafka_batch_core::machine::SendReason;
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, SendErrorReason};
 
-use super::{CommandQueue, new_batch, unlock_and_wake};
+use super::{CommandQueue, MemoryAcquisition, new_batch, unlock_and_wake};
 use crate::completion::PendingRecord;
 use crate::gathering::GatherOutcome;
-use crate::semaphore::{Acquisition, Permits};
+use crate::semaphore::Permits;
 use crate::sync::{lock, wake};
 
 /// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
@@ -82,7 +83,7 @@ impl CommandQueue {
             _ if state.semaphore.is_available(needed) => Permits::default(),
             _ => {
                 // Open batches hold memory, too.
-                let gathered = state.gathering.take_all();
+                let gathered = state.gathering.take_all(SendReason::Memory);
                 gathered.into_iter().for_each(|gathered| self.push_messages(state, gathered));
                 state.gathering.forget_if_unused(partition);
                 unlock_and_wake(guard);
@@ -141,7 +142,7 @@ impl CommandQueue {
     /// The producer is closed or has stopped.
     pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
         let permits = Permits { records: 1, bytes };
-        let mut acquisition = Acquisition::new(&self.state);
+        let mut acquisition = MemoryAcquisition::new(self);
         poll_fn(|context| {
             let acquired = self.poll_acquire(&mut acquisition, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here

@@ -1,6 +1,7 @@
 //! Commands of transactions.
 
 use kafka_batch_core::TopicPartition;
+use kafka_batch_core::machine::SendReason;
 use kafka_batch_core::transaction::{
     AbortError, BeginError, CommitError, GroupMetadata, InitTransactionsError, OffsetAndMetadata, SendOffsetsError,
     TransactionCause,
@@ -46,7 +47,7 @@ impl CommandQueue {
     pub(crate) fn abort_on_drop(&self) {
         let mut state = lock(&self.state);
         if !state.has_ended() {
-            self.push_all_messages(&mut state);
+            self.push_all_messages(&mut state, SendReason::Flush);
             state.commands.push(Command::Transaction(TransactionCommand::Abort(None)));
             unlock_and_wake(state);
         }
@@ -66,7 +67,7 @@ impl CommandQueue {
         let mut state = lock(&self.state);
         match state.queue_state {
             QueueState::Open | QueueState::Closing => {
-                self.push_all_messages(&mut state);
+                self.push_all_messages(&mut state, SendReason::Flush);
                 state.commands.push(Command::Transaction(command(sender)));
                 unlock_and_wake(state);
             }

@@ -143,7 +143,37 @@ fn a_full_batch_is_taken_at_once_whatever_is_in_flight() {
     assert_eq!(values(&full), ["3", "4", "5"]);
     subject.advance(5);
     assert!(subject.due().is_empty(), "two are in flight");
-    assert_eq!(all_values(&subject.gathering.take_all()), [of(0, &["6"])], "a flush takes it too");
+    assert_eq!(all_values(&subject.gathering.take_all(SendReason::Flush)), [of(0, &["6"])], "a flush takes it too");
+}
+
+#[test]
+fn a_batch_has_the_reason_why_it_gathers_no_more_and_the_time_of_its_first_message() {
+    let mut subject = Subject::new(LINGER, 5);
+    let begin = |subject: &mut Subject| {
+        subject.advance(100);
+        subject.append(0, "a");
+        subject.advance(1);
+        subject.append(0, "b");
+        subject.now - Duration::from_millis(1)
+    };
+    let opened = begin(&mut subject);
+    subject.advance(4);
+    let lingered = subject.due().pop().unwrap();
+    assert_eq!((lingered.reason, lingered.opened), (SendReason::Linger, opened));
+    let opened = begin(&mut subject);
+    subject.append(0, "c");
+    let full = subject.append(0, "d").0.unwrap();
+    assert_eq!((full.reason, full.opened), (SendReason::Full, opened));
+    let flushed = subject.gathering.take_all(SendReason::Flush).pop().unwrap();
+    assert_eq!((flushed.reason, flushed.opened), (SendReason::Flush, opened + Duration::from_millis(1)));
+    begin(&mut subject);
+    assert_eq!(subject.gathering.take_of("t", 0).unwrap().reason, SendReason::Flush);
+    begin(&mut subject);
+    subject.gathering.set_due(0);
+    assert_eq!(subject.due().pop().unwrap().reason, SendReason::Memory);
+    let mut subject = Subject::new(Duration::ZERO, 5);
+    subject.append(0, "a");
+    assert_eq!(subject.due().pop().unwrap().reason, SendReason::Linger);
 }
 
 #[test]
@@ -263,7 +293,7 @@ proptest! {
                     prop_assert!(subject.gathering.take_of("t", partition).is_none());
                 }
                 Operation::Flush => {
-                    let open = subject.gathering.take_all();
+                    let open = subject.gathering.take_all(SendReason::Flush);
                     take(open, &mut in_flight);
                 }
             }
@@ -273,7 +303,7 @@ proptest! {
             let due = subject.due();
             take(due, &mut in_flight);
         }
-        prop_assert!(subject.gathering.take_all().is_empty(), "a deadline was missing");
+        prop_assert!(subject.gathering.take_all(SendReason::Flush).is_empty(), "a deadline was missing");
         prop_assert_eq!(taken, appended);
         in_flight.into_iter().for_each(|partition| subject.gathering.on_completed(partition));
         prop_assert!(subject.gathering.is_empty());

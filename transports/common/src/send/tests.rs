@@ -3,6 +3,9 @@
 mod any_order;
 mod broker;
 mod channel;
+#[cfg(feature = "metrics")]
+mod facade;
+mod stats;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,0 +1,300 @@
+//! The counters of the machine. They are in the state of each topic and each connection, and are plain integers: counting costs a
+//! few instructions and allocates nothing.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, SendReason, Timing};
+use crate::batch::SealedBatch;
+use crate::cause::BrokerAddress;
+use crate::machine::partition::SentEntry;
+use crate::protocol::ErrorCode;
+use crate::time::Instant;
+
+/// The largest `batch.size` that is counted as it is, in bytes: that of a batch in any format. Without a maximum the sum could
+/// overflow.
+const LARGEST_LIMIT: usize = i32::MAX as usize;
+
+/// A sum of times, in nanoseconds. How many there are is counted elsewhere.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    total: u64,
+    max: u64,
+}
+
+impl Times {
+    #[inline]
+    fn record(&mut self, nanos: u64) {
+        self.total = self.total.saturating_add(nanos);
+        self.max = self.max.max(nanos);
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.total = self.total.saturating_add(other.total);
+        self.max = self.max.max(other.max);
+    }
+
+    const fn timing(&self, count: u64) -> Timing {
+        Timing::new(count, Duration::from_nanos(self.total), Duration::from_nanos(self.max))
+    }
+}
+
+/// The counters of a topic.
+#[derive(Clone, Debug, Default)]
+pub(in crate::machine) struct TopicCounters {
+    /// By [`SendReason`].
+    accepted: [AcceptedStats; REASONS],
+    sealed_bytes: u64,
+    largest: u64,
+    sent: SentCounter,
+    acknowledged: Sum,
+    acknowledgements: Times,
+    failed: Sum,
+    no_response: u64,
+    split: u64,
+    /// By code.
+    errors: Vec<(ErrorCode, u64)>,
+    unknown_errors: u64,
+}
+
+/// How many reasons there are.
+const REASONS: usize = 5;
+
+/// Batches in Produce requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::machine) struct SentCounter {
+    sent: Sum,
+    resent: Sum,
+    bytes: u64,
+    queued: Times,
+}
+
+impl SentCounter {
+    /// Counts an entry that is sent now.
+    #[inline]
+    pub(in crate::machine) fn count(&mut self, entry: &SentEntry, now: Instant) {
+        self.sent.count(entry.records);
+        self.bytes += entry.size as u64;
+        if entry.is_first {
+            self.queued.record(now.nanos_since(entry.accepted) + u64::from(entry.open_micros) * 1_000);
+        } else {
+            self.resent.count(entry.records);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.sent.add(other.sent);
+        self.resent.add(other.resent);
+        self.bytes += other.bytes;
+        self.queued.add(&other.queued);
+    }
+}
+
+/// A number of batches and their records.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    batches: u64,
+    records: u64,
+}
+
+impl Sum {
+    fn count(&mut self, records: usize) {
+        self.batches += 1;
+        self.records += records as u64;
+    }
+
+    fn add(&mut self, other: Self) {
+        self.batches += other.batches;
+        self.records += other.records;
+    }
+}
+
+impl TopicCounters {
+    /// Counts a batch that is accepted.
+    #[inline]
+    pub(in crate::machine) fn on_accepted(&mut self, batch: &SealedBatch, reason: SendReason) {
+        let accepted = &mut self.accepted[reason as usize];
+        accepted.batch_total += 1;
+        accepted.record_total += batch.record_count() as u64;
+        accepted.byte_total += batch.uncompressed_size() as u64;
+        accepted.limit_total += batch.size_limit().min(LARGEST_LIMIT) as u64;
+        self.sealed_bytes += batch.size() as u64;
+        self.largest = self.largest.max(batch.size() as u64);
+    }
+
+    /// Adds batches in a Produce request.
+    pub(in crate::machine) fn on_sent(&mut self, sent: &SentCounter) {
+        self.sent.add(sent);
+    }
+
+    /// Counts a batch that is in the log, this many nanoseconds after it was accepted.
+    #[inline]
+    pub(in crate::machine) fn on_acknowledged(&mut self, records: usize, nanos: u64) {
+        self.acknowledged.count(records);
+        self.acknowledgements.record(nanos);
+    }
+
+    /// Counts a batch that has failed, of which this many records are in the log because it was split.
+    pub(in crate::machine) fn on_failed(&mut self, records: usize, written: usize) {
+        self.failed.count(records - written);
+        self.acknowledged.records += written as u64;
+    }
+
+    /// Counts a batch without a response.
+    pub(in crate::machine) fn on_no_response(&mut self) {
+        self.no_response += 1;
+    }
+
+    /// Counts a batch that was split.
+    pub(in crate::machine) fn on_split(&mut self) {
+        self.split += 1;
+    }
+
+    /// Counts an error code in a response. Only codes with a name have a counter, so that their number is bounded, whatever
+    /// brokers answer.
+    pub(in crate::machine) fn on_error(&mut self, code: ErrorCode) {
+        match code.name() {
+            Some(_) => add_errors(&mut self.errors, &[(code, 1)]),
+            None => self.unknown_errors += 1,
+        }
+    }
+
+    pub(in crate::machine) fn add(&mut self, other: &Self) {
+        let Self { accepted, sealed_bytes, largest, sent, .. } = other;
+        self.accepted.iter_mut().zip(accepted).for_each(|(sum, other)| sum.add(other));
+        self.sealed_bytes += sealed_bytes;
+        self.largest = self.largest.max(*largest);
+        self.sent.add(sent);
+        let Self { acknowledged, acknowledgements, failed, no_response, split, errors, unknown_errors, .. } = other;
+        self.acknowledged.add(*acknowledged);
+        self.acknowledgements.add(acknowledgements);
+        self.failed.add(*failed);
+        self.no_response += no_response;
+        self.split += split;
+        add_errors(&mut self.errors, errors);
+        self.unknown_errors += unknown_errors;
+    }
+
+    pub(in crate::machine) fn stats(&self) -> BatchStats {
+        let Self { acknowledged, failed, .. } = self;
+        let SentCounter { sent, resent, bytes, queued } = &self.sent;
+        let of = |reason| self.accepted[reason as usize];
+        let accepted = AcceptedByReason {
+            full: of(SendReason::Full),
+            linger: of(SendReason::Linger),
+            flush: of(SendReason::Flush),
+            memory: of(SendReason::Memory),
+            explicit: of(SendReason::Explicit),
+        };
+        BatchStats {
+            accepted,
+            sealed_byte_total: self.sealed_bytes,
+            batch_size_max: self.largest,
+            record_send_total: sent.records,
+            byte_total: *bytes,
+            batch_send_total: sent.batches,
+            record_retry_total: resent.records,
+            batch_retry_total: resent.batches,
+            record_queue_time: queued.timing(sent.batches - resent.batches),
+            record_ack_total: acknowledged.records,
+            batch_ack_total: acknowledged.batches,
+            ack_time: self.acknowledgements.timing(acknowledged.batches),
+            record_error_total: failed.records,
+            batch_error_total: failed.batches,
+            no_response_total: self.no_response,
+            batch_split_total: self.split,
+            errors: self.errors.clone(),
+            unknown_error_total: self.unknown_errors,
+        }
+    }
+}
+
+/// Adds numbers of errors, which both are by code.
+fn add_errors(errors: &mut Vec<(ErrorCode, u64)>, others: &[(ErrorCode, u64)]) {
+    for &(code, count) in others {
+        match errors.binary_search_by_key(&code, |(code, _)| *code) {
+            Ok(at) => errors[at].1 += count,
+            Err(at) => errors.insert(at, (code, count)),
+        }
+    }
+}
+
+/// The counters of a node, during all its connections.
+#[derive(Clone, Debug, Default)]
+pub(in crate::machine) struct BrokerCounters {
+    established: u64,
+    closed: u64,
+    errors: u64,
+    authentication_errors: u64,
+    requests: u64,
+    responses: u64,
+    outgoing_bytes: u64,
+    incoming_bytes: u64,
+    produce_responses: u64,
+    latency: Times,
+    /// Of Produce responses.
+    throttle: Times,
+}
+
+impl BrokerCounters {
+    pub(in crate::machine) fn on_established(&mut self) {
+        self.established += 1;
+    }
+
+    /// Counts an established connection that has ended.
+    pub(in crate::machine) fn on_closed(&mut self) {
+        self.closed += 1;
+    }
+
+    pub(in crate::machine) fn on_error(&mut self, is_authentication: bool) {
+        self.errors += 1;
+        self.authentication_errors += u64::from(is_authentication);
+    }
+
+    pub(in crate::machine) fn on_request(&mut self) {
+        self.requests += 1;
+    }
+
+    pub(in crate::machine) fn on_transmit(&mut self, bytes: usize) {
+        self.outgoing_bytes += bytes as u64;
+    }
+
+    pub(in crate::machine) fn on_received(&mut self, bytes: usize) {
+        self.incoming_bytes += bytes as u64;
+    }
+
+    pub(in crate::machine) fn on_response(&mut self) {
+        self.responses += 1;
+    }
+
+    /// Counts the response to a Produce request, which took this many nanoseconds.
+    pub(in crate::machine) fn on_produce_response(&mut self, nanos: u64) {
+        self.produce_responses += 1;
+        self.latency.record(nanos);
+    }
+
+    /// Adds the throttle time of a Produce response, if there is one.
+    pub(in crate::machine) fn on_produce_throttle(&mut self, nanos: u64) {
+        self.throttle.record(nanos);
+    }
+
+    /// Returns the statistics of a node without a connection.
+    pub(in crate::machine) fn stats(&self, address: BrokerAddress) -> BrokerStats {
+        BrokerStats {
+            address,
+            is_connected: false,
+            connection_creation_total: self.established,
+            connection_close_total: self.closed,
+            connection_error_total: self.errors,
+            failed_authentication_total: self.authentication_errors,
+            request_total: self.requests,
+            response_total: self.responses,
+            outgoing_byte_total: self.outgoing_bytes,
+            incoming_byte_total: self.incoming_bytes,
+            request_latency: self.latency.timing(self.produce_responses),
+            produce_throttle_time: self.throttle.timing(self.produce_responses),
+            throttled_for: Duration::ZERO,
+            requests_in_flight: 0,
+        }
+    }
+}
