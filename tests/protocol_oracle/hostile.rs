@@ -1,9 +1,9 @@
 //! Invalid and random bytes.
 
 use kafka_batch_core::protocol::{
-    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, ApiVersionsResponse, EndTxnResponse,
-    FindCoordinatorResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse, ProtocolErrorKind,
-    SaslAuthenticateResponse, SaslHandshakeResponse, TxnOffsetCommitResponse, correlation_id,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, ApiVersionsResponse, DescribeTransactionsResponse,
+    EndTxnResponse, FindCoordinatorResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse,
+    ProtocolErrorKind, SaslAuthenticateResponse, SaslHandshakeResponse, TxnOffsetCommitResponse, correlation_id,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -55,6 +55,7 @@ fn decode_all(frame: &[u8], version: i16) {
     let _ = AddPartitionsToTxnResponse::decode(frame, version);
     let _ = AddOffsetsToTxnResponse::decode(frame, version);
     let _ = EndTxnResponse::decode(frame, version);
+    let _ = DescribeTransactionsResponse::decode(frame, version);
     let _ = TxnOffsetCommitResponse::decode(frame, version);
     let _ = SaslHandshakeResponse::decode(frame, version);
     let _ = SaslAuthenticateResponse::decode(frame, version);

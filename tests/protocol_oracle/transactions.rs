@@ -2,9 +2,9 @@
 
 use kafka_batch_core::protocol::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
-    AddPartitionsToTxnTopic, ApiKey, CoordinatorType, EndTxnRequest, EndTxnResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, RequestEncodeError, TxnOffsetCommitPartition, TxnOffsetCommitRequest,
-    TxnOffsetCommitResponse, TxnOffsetCommitTopic,
+    AddPartitionsToTxnTopic, ApiKey, CoordinatorType, DescribeTransactionsRequest, DescribeTransactionsResponse,
+    EndTxnRequest, EndTxnResponse, FindCoordinatorRequest, FindCoordinatorResponse, RequestEncodeError,
+    TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitTopic,
 };
 use kafka_batch_witnesses::kafka_protocol::messages as oracle;
 use kafka_batch_witnesses::kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -63,6 +63,16 @@ proptest! {
             .with_v3_and_below_producer_epoch(producer.1)
             .with_v3_and_below_topics(topics.collect());
         prop_assert_eq!(theirs, expected);
+    }
+
+    #[test]
+    fn describe_transactions_requests(ids in vec(text(), 0..4)) {
+        let transactional_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let request = DescribeTransactionsRequest { transactional_ids: &transactional_ids };
+        let segments = request.encode(0, HEADER).unwrap();
+        let theirs: oracle::DescribeTransactionsRequest = decoded_by_oracle(ApiKey::DescribeTransactions, 0, &segments);
+        let ids = ids.iter().map(|id| str_bytes(id).into()).collect();
+        prop_assert_eq!(theirs, oracle::DescribeTransactionsRequest::default().with_transactional_ids(ids));
     }
 
     #[test]
@@ -217,6 +227,23 @@ proptest! {
                     .with_error_code(decoded.error_code.0)
             });
         }
+        let topic = oracle::describe_transactions_response::TopicData::default()
+            .with_topic(texts.0.clone().into())
+            .with_partitions(vec![node.0, node.1]);
+        let state = oracle::describe_transactions_response::TransactionState::default()
+            .with_error_code(code)
+            .with_transactional_id(texts.0.clone().into())
+            .with_transaction_state(texts.1.clone())
+            .with_transaction_timeout_ms(node.0)
+            .with_transaction_start_time_ms(producer.0)
+            .with_producer_id(producer.0.into())
+            .with_producer_epoch(producer.1)
+            .with_topics(vec![topic]);
+        let response = oracle::DescribeTransactionsResponse::default()
+            .with_throttle_time_ms(throttle)
+            .with_transaction_states(vec![state.clone(), state]);
+        let tagged = response.clone().with_unknown_tagged_fields(unknown());
+        check(0, &response, &tagged, DescribeTransactionsResponse::decode, descriptions_back);
         for version in 0..=5 {
             let response = oracle::EndTxnResponse::default().with_throttle_time_ms(throttle).with_error_code(code);
             let response = match version {
@@ -247,6 +274,28 @@ proptest! {
             check(version, &response, &tagged, TxnOffsetCommitResponse::decode, offsets_back);
         }
     }
+}
+
+fn descriptions_back(decoded: DescribeTransactionsResponse) -> oracle::DescribeTransactionsResponse {
+    let states = decoded.transactions.into_iter().map(|found| {
+        let topics = found.topics.into_iter().map(|(topic, partitions)| {
+            oracle::describe_transactions_response::TopicData::default()
+                .with_topic(str_bytes(topic).into())
+                .with_partitions(partitions)
+        });
+        oracle::describe_transactions_response::TransactionState::default()
+            .with_error_code(found.error_code.0)
+            .with_transactional_id(str_bytes(found.transactional_id).into())
+            .with_transaction_state(str_bytes(found.state))
+            .with_transaction_timeout_ms(found.timeout_ms)
+            .with_transaction_start_time_ms(found.start_time_ms)
+            .with_producer_id(found.producer_id.into())
+            .with_producer_epoch(found.producer_epoch)
+            .with_topics(topics.collect())
+    });
+    oracle::DescribeTransactionsResponse::default()
+        .with_throttle_time_ms(decoded.throttle_time_ms)
+        .with_transaction_states(states.collect())
 }
 
 fn coordinators_back(decoded: FindCoordinatorResponse) -> oracle::FindCoordinatorResponse {

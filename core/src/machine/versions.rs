@@ -39,6 +39,8 @@ pub struct TransactionVersions {
     pub end_txn: Option<i16>,
     /// The version of TxnOffsetCommit.
     pub txn_offset_commit: Option<i16>,
+    /// The version of DescribeTransactions.
+    pub describe_transactions: Option<i16>,
 }
 
 /// Those of a broker without transactions.
@@ -52,6 +54,7 @@ impl Default for TransactionVersions {
             add_offsets_to_txn: None,
             end_txn: None,
             txn_offset_commit: None,
+            describe_transactions: None,
         }
     }
 }
@@ -69,6 +72,7 @@ impl TransactionVersions {
             add_offsets_to_txn: response.choose(ApiKey::AddOffsetsToTxn),
             end_txn: response.choose(ApiKey::EndTxn),
             txn_offset_commit: response.choose(ApiKey::TxnOffsetCommit),
+            describe_transactions: response.choose(ApiKey::DescribeTransactions),
         }
     }
 
@@ -81,6 +85,7 @@ impl TransactionVersions {
         add_offsets_to_txn: Some(0),
         end_txn: Some(0),
         txn_offset_commit: Some(0),
+        describe_transactions: None,
     };
 }
 

@@ -28,6 +28,8 @@ pub enum ApiKey {
     TxnOffsetCommit,
     /// Carries SASL tokens inside Kafka requests (KIP-152). Key 36.
     SaslAuthenticate,
+    /// Requests the state of transactions (KIP-664). Key 65.
+    DescribeTransactions,
 }
 
 /// The properties of one API in the protocol guide.
@@ -55,6 +57,7 @@ impl ApiKey {
         Self::EndTxn,
         Self::TxnOffsetCommit,
         Self::SaslAuthenticate,
+        Self::DescribeTransactions,
     ];
 
     /// Returns the API's key on the wire.
@@ -112,6 +115,7 @@ impl ApiKey {
             Self::EndTxn => (26, "EndTxn", 5, Some(3), Some(1)),
             Self::TxnOffsetCommit => (28, "TxnOffsetCommit", 5, Some(3), Some(1)),
             Self::SaslAuthenticate => (36, "SaslAuthenticate", 2, Some(2), None),
+            Self::DescribeTransactions => (65, "DescribeTransactions", 0, Some(0), Some(0)),
         };
         Properties { code, name, newest, flexible_from, throttle_from }
     }

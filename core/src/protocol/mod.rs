@@ -28,6 +28,7 @@
 //! | [EndTxn](EndTxnRequest) | 0–5 | KIP-98, KIP-890 |
 //! | [TxnOffsetCommit](TxnOffsetCommitRequest) | 0–5 | KIP-98, KIP-447; v6 (topic ids) is Kafka 4.4 |
 //! | [SaslAuthenticate](SaslAuthenticateRequest) | 0–2 | KIP-152 |
+//! | [DescribeTransactions](DescribeTransactionsRequest) | 0 | KIP-664 |
 //!
 //! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
 //! Apache Kafka. A field that a version does not have is decoded as the default that Kafka documents for it.
@@ -42,6 +43,7 @@ mod add_partitions_to_txn;
 mod api_key;
 mod api_versions;
 mod broker_error;
+mod describe_transactions;
 mod end_txn;
 mod error;
 mod error_code;
@@ -63,6 +65,9 @@ pub use self::add_partitions_to_txn::{
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
 pub use self::broker_error::BrokerError;
+pub use self::describe_transactions::{
+    DescribeTransactionsRequest, DescribeTransactionsResponse, TransactionDescription,
+};
 pub use self::end_txn::{EndTxnRequest, EndTxnResponse};
 pub use self::error::{FrameError, ProtocolError, ProtocolErrorKind, RequestEncodeError};
 pub use self::error_code::ErrorCode;

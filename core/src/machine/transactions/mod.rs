@@ -2,7 +2,7 @@
 //! and responses are in [`transitions`](super::transitions).
 //!
 //! Its files: the states ([table]); what error codes mean ([verdict]); who coordinates ([coordinator]); the offsets of a
-//! transaction ([offsets]); the requests to coordinators ([request]).
+//! transaction ([offsets]); whether the last one is complete in its partitions ([markers]); the requests to coordinators ([request]).
 //!
 //! # Levels
 //! The level of the finalized feature `transaction.version` decides how a transaction is made, never the versions that a
@@ -19,6 +19,7 @@
 //! anew after a request that was not answered, or a batch that has failed, and keeps its epoch after other failures.
 
 pub(super) mod coordinator;
+mod markers;
 pub(super) mod offsets;
 pub(super) mod request;
 mod table;
@@ -29,6 +30,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use self::coordinator::Coordinator;
+use self::markers::Markers;
 use self::offsets::Offsets;
 pub use self::offsets::OffsetsId;
 use self::request::CoordinatorKey;
@@ -63,6 +65,7 @@ pub(super) struct Transactions {
     /// The requests to the transaction coordinator, of which one is in flight at a time.
     pub(super) query: Query,
     pub(super) offsets: Offsets,
+    pub(super) markers: Markers,
     pub(super) current: Current,
     /// The application has begun a transaction, which waits for the end of the last one.
     pub(super) begin_requested: bool,
@@ -121,6 +124,7 @@ impl Transactions {
             groups: BTreeMap::new(),
             query: Query::default(),
             offsets: Offsets::default(),
+            markers: Markers::default(),
             current: Current::default(),
             begin_requested: false,
             deadline: None,

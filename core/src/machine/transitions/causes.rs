@@ -63,7 +63,8 @@ impl Machine {
                 InFlightRequest::Metadata { .. }
                 | InFlightRequest::Identity
                 | InFlightRequest::Coordinator(_)
-                | InFlightRequest::Transaction(_) => false,
+                | InFlightRequest::Transaction(_)
+                | InFlightRequest::Markers => false,
             };
             let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;

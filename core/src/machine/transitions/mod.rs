@@ -13,6 +13,7 @@ mod stats;
 mod token;
 mod transaction_commands;
 mod transaction_end;
+mod transaction_markers;
 mod transaction_offsets;
 mod transaction_requests;
 mod transaction_responses;

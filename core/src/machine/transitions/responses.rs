@@ -30,6 +30,8 @@ pub(super) enum InFlightRequest {
     Coordinator(CoordinatorKey),
     /// Of a transaction, to a coordinator.
     Transaction(TransactionRequest),
+    /// DescribeTransactions: whether the markers of the last transaction are written.
+    Markers,
 }
 
 /// The requests without a response, of each connection in the order in which they were sent.
@@ -109,6 +111,7 @@ impl Machine {
             Some(InFlightRequest::Identity) => self.on_identity(id, version, frame),
             Some(InFlightRequest::Coordinator(key)) => self.on_coordinator(id, version, frame, &key),
             Some(InFlightRequest::Transaction(request)) => self.on_transaction_response(id, version, frame, request),
+            Some(InFlightRequest::Markers) => self.on_markers(id, version, frame),
             None => {}
         }
     }
@@ -126,6 +129,7 @@ impl Machine {
             InFlightRequest::Identity => self.identity_failed(),
             InFlightRequest::Coordinator(key) => self.coordinator_query_failed(&key),
             InFlightRequest::Transaction(request) => self.on_no_transaction_response(&request),
+            InFlightRequest::Markers => self.markers_unknown(),
         }
     }
 

@@ -64,7 +64,7 @@ type EncodedRequest = (ApiKey, i16, Vec<Bytes>);
 impl Machine {
     /// Returns a request for transactions, if one is due and allowed now.
     pub(super) fn request_for_transaction(&mut self) -> Option<Frame> {
-        self.request_to_coordinator().or_else(|| self.request_offset_commit())
+        self.request_markers().or_else(|| self.request_to_coordinator()).or_else(|| self.request_offset_commit())
     }
 
     /// Returns what the transaction coordinator has to be asked for next. One request is in flight to it at a time.

@@ -278,6 +278,7 @@ impl Machine {
                 transactions.query.reset(self.now);
                 transactions.coordinator.confirmed();
                 transactions.last_error = None;
+                transactions.markers.on_ended(self.now);
                 self.transaction_ended(next.filter(|_| !maybe_fenced), can_bump);
             }
             Verdict::Abort => {

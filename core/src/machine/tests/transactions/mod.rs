@@ -3,6 +3,7 @@
 mod closing;
 mod ending;
 mod levels;
+mod markers;
 mod offsets;
 mod opening;
 
@@ -20,6 +21,7 @@ const ADD: i16 = 24;
 const ADD_OFFSETS: i16 = 25;
 const END: i16 = 26;
 const OFFSET_COMMIT: i16 = 28;
+const DESCRIBE: i16 = 65;
 const PRODUCE: i16 = 0;
 
 /// The coordinator of transactions and groups. It accepts everything, unless a test tells it otherwise.
@@ -37,6 +39,10 @@ pub(super) struct FakeCoordinator {
     init: i16,
     /// Error codes for the next requests of an API; `None` sends no response. When empty: success.
     codes: BTreeMap<i16, VecDeque<Option<i16>>>,
+    /// DescribeTransactions is supported.
+    describes: bool,
+    /// How many of the next responses to DescribeTransactions say that markers are being written.
+    pending: usize,
     /// The identity that the next InitProducerId or EndTxn v5 returns is the one after this.
     identity: (i64, i16),
 }
@@ -44,7 +50,7 @@ pub(super) struct FakeCoordinator {
 impl FakeCoordinator {
     /// Returns `true` if it answers requests of this API.
     pub(super) fn answers(&self, api: i16) -> bool {
-        [18, FIND, INIT, ADD, ADD_OFFSETS, END, OFFSET_COMMIT].contains(&api)
+        [18, FIND, INIT, ADD, ADD_OFFSETS, END, OFFSET_COMMIT, DESCRIBE].contains(&api)
     }
 
     pub(super) fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
@@ -81,6 +87,13 @@ impl FakeCoordinator {
                 let identity = [&self.identity.0.to_be_bytes()[..], &self.identity.1.to_be_bytes()].concat();
                 [&[0][..], &throttle, &code, &identity, &[0]].concat()
             }
+            DESCRIBE => {
+                let state = if self.pending > 0 { "PrepareCommit" } else { "CompleteCommit" };
+                self.pending = self.pending.saturating_sub(1);
+                let transaction = [&code[..], b"\x09orders-1", &[state.len() as u8 + 1], state.as_bytes()].concat();
+                // The timeout, the start, the producer id and epoch, and topics, of which there are none any more.
+                [&[0][..], &throttle, &[2], &transaction, &[0; 22], &[1, 0], &[0]].concat()
+            }
             // One topic with one partition, as all of these tests commit.
             OFFSET_COMMIT if request.version >= 3 => {
                 [&[0][..], &throttle, &[2, 3], b"in", &[2, 0, 0, 0, 0], &code, &[0, 0, 0]].concat()
@@ -93,7 +106,11 @@ impl FakeCoordinator {
 
     fn api_versions(&self) -> Vec<u8> {
         let newest = self.newest; // whatever the level is, as Kafka 4 does
-        let apis = [(0, self.produce), (3, 1), (10, 1), (22, self.init), (24, 1), (25, 1), (26, newest), (28, newest)];
+        let mut apis =
+            vec![(0, self.produce), (3, 1), (10, 1), (22, self.init), (24, 1), (25, 1), (26, newest), (28, newest)];
+        if self.describes {
+            apis.push((DESCRIBE as u8, 0));
+        }
         let mut body = vec![0, 0, apis.len() as u8 + 1];
         for (api, newest) in apis {
             body.extend([0, api, 0, 0, 0, newest as u8, 0]);
@@ -152,6 +169,8 @@ fn uninitialized(level: i16) -> World {
         produce: 7,
         newest: 5,
         init: 3,
+        describes: false,
+        pending: 0,
         codes: BTreeMap::new(),
         identity: (7, -1),
     });

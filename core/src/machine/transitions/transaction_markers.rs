@@ -1,0 +1,74 @@
+//! DescribeTransactions: whether the markers of the last transaction are written. See
+//! [`markers`](crate::machine::transactions::markers).
+
+use super::Machine;
+use super::responses::InFlightRequest;
+use super::transaction_requests::Frame;
+use crate::machine::io::ConnectionId;
+use crate::machine::network::NodeStatus;
+use crate::machine::node::Node;
+use crate::protocol::{ApiKey, DescribeTransactionsRequest, DescribeTransactionsResponse};
+
+/// The beginning of the names of the states in which markers are being written.
+const PENDING: &str = "Prepare";
+
+impl Machine {
+    /// Returns DescribeTransactions, if it is due. Without a connection on which it can be sent at once it is not sent at all.
+    pub(super) fn request_markers(&mut self) -> Option<Frame> {
+        let due = self.transactions.as_deref()?.markers.due()?;
+        if due > self.now {
+            self.set_transaction_timer(due);
+            return None;
+        }
+        let sent = self.send_describe();
+        let transactions = self.transactions.as_deref_mut()?;
+        match sent {
+            Some(_) => transactions.markers.on_sent(self.now),
+            None => self.markers_unknown(),
+        }
+        sent
+    }
+
+    fn send_describe(&mut self) -> Option<Frame> {
+        let node = Node::Broker(self.transactions.as_deref()?.coordinator.broker()?);
+        let NodeStatus::Ready(id) = self.network.status(node, self.now) else { return None };
+        let connection = self.network.connections.get(&id).filter(|found| found.accepts_requests(self.now))?;
+        let version = connection.versions()?.transactions.describe_transactions?;
+        let transactional_ids = &[self.config.transactional_id.as_deref()?];
+        let request = DescribeTransactionsRequest { transactional_ids };
+        let bytes = request.encode(version, connection.header(&self.config)).ok()?;
+        self.register(id, ApiKey::DescribeTransactions, version, InFlightRequest::Markers);
+        Some((id, bytes))
+    }
+
+    pub(super) fn on_markers(&mut self, id: ConnectionId, version: i16, frame: &[u8]) {
+        let response = match DescribeTransactionsResponse::decode(frame, version) {
+            Ok(response) => response,
+            Err(error) => {
+                self.markers_unknown();
+                return self.fail_connection(id, error.into());
+            }
+        };
+        if ApiKey::DescribeTransactions.client_throttles(version) {
+            self.throttle(id, response.throttle_time_ms);
+        }
+        let name = self.config.transactional_id.as_deref();
+        let mut found = response.transactions.iter();
+        let found = found.find(|found| Some(found.transactional_id.as_str()) == name && !found.error_code.is_error());
+        let is_pending = found.map(|found| found.state.starts_with(PENDING));
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        match is_pending {
+            Some(is_pending) => transactions.markers.on_response(is_pending, self.now),
+            None => transactions.markers.on_unknown(),
+        }
+        self.dirty = true;
+    }
+
+    /// Records that the coordinator does not say whether markers are written.
+    pub(super) fn markers_unknown(&mut self) {
+        if let Some(transactions) = self.transactions.as_deref_mut() {
+            transactions.markers.on_unknown();
+        }
+        self.dirty = true;
+    }
+}
