@@ -38,6 +38,8 @@ pub enum ApiKey {
     TxnOffsetCommit,
     /// Key 36.
     SaslAuthenticate,
+    /// Key 65.
+    DescribeTransactions,
 }
 
 impl ApiKey {
@@ -60,6 +62,7 @@ impl ApiKey {
         Self::EndTxn,
         Self::TxnOffsetCommit,
         Self::SaslAuthenticate,
+        Self::DescribeTransactions,
     ];
 
     /// Returns the key on the wire.
@@ -106,6 +109,7 @@ impl ApiKey {
             Self::EndTxn => (26, 5, 3),
             Self::TxnOffsetCommit => (28, 6, 3),
             Self::SaslAuthenticate => (36, 2, 2),
+            Self::DescribeTransactions => (65, 0, 0),
         }
     }
 }

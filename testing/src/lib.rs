@@ -50,6 +50,7 @@
 //! | InitProducerId | 0–5 | with a transactional id: epochs, fencing, KIP-360, `transaction.timeout.ms` |
 //! | FindCoordinator | 0–6 | of groups and transactional ids: 50 partitions each, as in Kafka, which move when a broker is killed |
 //! | AddPartitionsToTxn, AddOffsetsToTxn, EndTxn | 0–5, 0–4, 0–5 | the states of Kafka 4.4 at the levels 0, 1 and 2 of `transaction.version`; see [`TestCluster`'s methods](TestCluster#transactions) |
+//! | DescribeTransactions | 0 | without the groups of a transaction, which are partitions of `__consumer_offsets` in Kafka |
 //! | TxnOffsetCommit | 0–6 | adds the group to the transaction from v5 on; members and generations are checked if a test has set them |
 //! | OffsetCommit, OffsetFetch | 0–10 | `require_stable` |
 //! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, with sessions that end; users and tokens are set by the builder |

@@ -7,6 +7,7 @@ use kafka_batch_testing::wire::add_offsets_to_txn::*;
 use kafka_batch_testing::wire::add_partitions_to_txn::*;
 use kafka_batch_testing::wire::api_versions::*;
 use kafka_batch_testing::wire::create_topics::*;
+use kafka_batch_testing::wire::describe_transactions::*;
 use kafka_batch_testing::wire::end_txn::*;
 use kafka_batch_testing::wire::fetch::*;
 use kafka_batch_testing::wire::find_coordinator::*;
@@ -365,6 +366,23 @@ fn transactions() {
     request::<theirs::AddOffsetsToTxnRequest>(ApiKey::AddOffsetsToTxn, &body);
     let body = AddOffsetsToTxnResponse { throttle_time_ms: 1, error_code: 90 };
     response::<theirs::AddOffsetsToTxnResponse>(ApiKey::AddOffsetsToTxn, &body);
+
+    let body = DescribeTransactionsRequest { transactional_ids: vec!["t".into(), "u".into()] };
+    request::<theirs::DescribeTransactionsRequest>(ApiKey::DescribeTransactions, &body);
+    let body = DescribeTransactionsResponse {
+        throttle_time_ms: 1,
+        transaction_states: vec![TransactionDescription {
+            error_code: 105,
+            transactional_id: "t".into(),
+            transaction_state: "Ongoing".into(),
+            transaction_timeout_ms: 2,
+            transaction_start_time_ms: 3,
+            producer_id: 4,
+            producer_epoch: 5,
+            topics: vec![DescribedTopic { topic: "orders".into(), partitions: vec![6, 7] }],
+        }],
+    };
+    response::<theirs::DescribeTransactionsResponse>(ApiKey::DescribeTransactions, &body);
 
     let body = EndTxnRequest { transactional_id: "t".into(), producer_id: 5, producer_epoch: 6, committed: true };
     request::<theirs::EndTxnRequest>(ApiKey::EndTxn, &body);

@@ -69,7 +69,10 @@ fn the_highest_common_version_is_chosen() {
 fn the_client_throttles_from_the_version_of_kip_219_on() {
     let first = |api: ApiKey| (0..=13).find(|version| api.client_throttles(*version));
     let found: Vec<_> = ApiKey::ALL.iter().copied().map(first).collect();
-    assert_eq!(found, [Some(6), Some(6), Some(2), None, Some(2), Some(1), Some(1), Some(1), Some(1), Some(1), None]);
+    assert_eq!(
+        found,
+        [Some(6), Some(6), Some(2), None, Some(2), Some(1), Some(1), Some(1), Some(1), Some(1), None, Some(0)]
+    );
 }
 
 proptest! {

@@ -8,6 +8,7 @@ mod api_versions;
 mod connection;
 mod corrupt;
 mod create_topics;
+mod describe_transactions;
 mod end_txn;
 pub(crate) mod fault;
 mod fetch;
@@ -381,6 +382,7 @@ impl Broker {
             ApiKey::TxnOffsetCommit => self.txn_offset_commit(call, cluster),
             ApiKey::OffsetCommit => self.offset_commit(call, cluster),
             ApiKey::OffsetFetch => self.offset_fetch(call, cluster),
+            ApiKey::DescribeTransactions => self.describe_transactions(call, cluster),
         }
     }
 

@@ -90,6 +90,7 @@ impl Release {
             ApiKey::TxnOffsetCommit => [NONE, NONE, NONE, 0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6],
             ApiKey::SaslHandshake => [NONE, NONE, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
             ApiKey::SaslAuthenticate => [NONE, NONE, NONE, NONE, 0, 0, 0, 1, 2, 2, 2, 2, 2, 2],
+            ApiKey::DescribeTransactions => [NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 0, 0, 0, 0, 0],
         };
         let newest = newest[self as usize];
         if newest == NONE {

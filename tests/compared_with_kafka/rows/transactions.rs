@@ -6,8 +6,8 @@ use kafka_batch_witnesses::kafka_protocol::messages::txn_offset_commit_request::
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_batch_witnesses::kafka_protocol::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, GroupId,
-    InitProducerIdRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeTransactionsRequest, EndTxnRequest,
+    FindCoordinatorRequest, GroupId, InitProducerIdRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
 };
 
 use super::produce::send;
@@ -96,6 +96,10 @@ fn unknown(table: &mut Table) {
             .with_group_id(GroupId(text("group")));
         table.ask(format!("a group for an unknown transactional id, in v{version}"), version, request);
     }
+    for (what, unknown) in [("an unknown transactional id", "unknown"), ("an empty transactional id", "")] {
+        let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id(unknown)]);
+        table.ask(format!("the transaction of {what}"), 0, request);
+    }
     for version in 3..=5 {
         let partition = TxnOffsetCommitRequestPartition::default().with_partition_index(0).with_committed_offset(3);
         let topic = TxnOffsetCommitRequestTopic::default().with_name(name(PLAIN)).with_partitions(vec![partition]);
@@ -138,6 +142,8 @@ fn begun(table: &mut Table) {
         produce(-1, vec![sets(12, target, PLAIN, vec![(second, batch)])])
             .with_transactional_id(Some(id(TRANSACTIONAL_ID)))
     });
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id(TRANSACTIONAL_ID)]);
+    table.ask("an open transaction", 0, request);
     for level in [0, 1] {
         let request = list_offsets(PLAIN, vec![offset_at(first, -1)]).with_isolation_level(level);
         table.ask(format!("the end of an open transaction, with the isolation level {level}"), 7, request);

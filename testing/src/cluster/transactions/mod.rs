@@ -176,6 +176,12 @@ impl Cluster {
         }
     }
 
+    /// Returns what a coordinator knows of a transactional id; `None` if nothing.
+    pub(crate) fn describe_transaction(&self, broker: i32, id: &str, now: Moment) -> Result<Option<Transaction>, i16> {
+        self.transactions.check(id, Some(broker), now)?;
+        Ok(self.transaction(id))
+    }
+
     /// Aborts a transaction whose producer did not ask for it.
     fn fence_transaction(&mut self, id: &str, now: Moment) {
         let protocol = if self.transaction_level() >= 2 { Protocol::EpochBump } else { Protocol::Classic };
