@@ -55,16 +55,18 @@ pub(crate) const NORMALISERS: &[Normaliser] = &[
         why: "a cluster chooses them",
         replacement: |context, field| {
             let is_new = context.api == "InitProducerId" && !field.value.starts_with('-');
-            let is_own = field.value == context.target.producer.0.to_string();
+            // 0 in a transaction without a producer, which the first producer of a cluster can have, too.
+            let is_none = context.api == "DescribeTransactions" && field.value == "0";
+            let is_own = field.value == context.target.producer.0.to_string() || is_none;
             (field.name() == "producer_id" && (is_new || is_own)).then_some("a producer id")
         },
     },
     Normaliser {
-        name: "append times",
-        why: "the time of a request; that it is the time is compared",
+        name: "times",
+        why: "the time of a request, of an append or of the beginning of a transaction; that it is the time is compared",
         replacement: |context, field| {
             let is_time = match field.name() {
-                "log_append_time_ms" => true,
+                "log_append_time_ms" | "transaction_start_time_ms" => true,
                 "max_timestamp" => context.is_of_append_time,
                 _ => false,
             };

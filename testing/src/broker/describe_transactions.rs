@@ -9,6 +9,7 @@ use crate::wire::describe_transactions::{
     DescribeTransactionsRequest, DescribeTransactionsResponse, DescribedTopic, TransactionDescription,
 };
 
+const INVALID_REQUEST: i16 = 42;
 const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;
 
 impl Broker {
@@ -23,6 +24,7 @@ impl Broker {
         let described = body.transactional_ids.into_iter().enumerate().map(|(position, id)| {
             let found = match refusal.and_then(|refusal| refusal.at(position)) {
                 Some(code) => Err(code),
+                None if id.is_empty() => Err(INVALID_REQUEST),
                 None => cluster.describe_transaction(self.id, &id, call.now),
             };
             match found.and_then(|found| found.ok_or(TRANSACTIONAL_ID_NOT_FOUND)) {
