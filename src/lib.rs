@@ -26,6 +26,23 @@ pub mod transaction {
     pub use kafka_batch_transport::{BuildTransactionalError, InitTransactions, Transaction, TransactionalProducer};
 }
 
+/// Observing what a producer does with its batches: outcomes, retries, changes of leaders. With the feature `tracing`, spans of the
+/// crate `tracing`.
+pub mod observer {
+    #[doc(inline)]
+    pub use kafka_batch_core::observer::*;
+    #[cfg(all(
+        feature = "tracing",
+        feature = "rdkafka",
+        not(any(feature = "tokio", feature = "async-std", feature = "smol"))
+    ))]
+    #[doc(inline)]
+    pub use kafka_batch_rdkafka::{BatchSpan, TracingObserver};
+    #[cfg(all(feature = "tracing", any(feature = "tokio", feature = "async-std", feature = "smol")))]
+    #[doc(inline)]
+    pub use kafka_batch_transport::{BatchSpan, TracingObserver};
+}
+
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;
 

@@ -51,6 +51,8 @@ macro_rules! over_the_machine {
 
 #[path = "conformance/broker_rules.rs"]
 mod broker_rules;
+#[path = "conformance/changes.rs"]
+mod changes;
 #[path = "conformance/cluster.rs"]
 mod cluster;
 #[cfg(feature = "__witnesses")]
@@ -64,6 +66,8 @@ mod futures;
 mod log;
 #[path = "conformance/messages.rs"]
 mod messages;
+#[path = "conformance/observers.rs"]
+mod observers;
 #[path = "conformance/pressure.rs"]
 mod pressure;
 #[path = "conformance/publisher.rs"]
@@ -72,6 +76,8 @@ mod publisher;
 mod publishing;
 #[path = "conformance/readme.rs"]
 mod readme;
+#[path = "conformance/recorder.rs"]
+mod recorder;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/rolling.rs"]

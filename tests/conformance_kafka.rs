@@ -56,6 +56,8 @@ macro_rules! over_the_machine {
 
 #[path = "conformance/broker_rules.rs"]
 mod broker_rules;
+#[path = "conformance/changes.rs"]
+mod changes;
 #[path = "conformance_kafka/cluster.rs"]
 mod cluster;
 #[path = "conformance_kafka/consumer.rs"]
@@ -75,6 +77,8 @@ mod kafka;
 mod log;
 #[path = "conformance/messages.rs"]
 mod messages;
+#[path = "conformance/observers.rs"]
+mod observers;
 #[path = "conformance/pressure.rs"]
 mod pressure;
 #[path = "conformance/publisher.rs"]
@@ -83,6 +87,8 @@ mod publisher;
 mod publishing;
 #[path = "conformance/readme.rs"]
 mod readme;
+#[path = "conformance/recorder.rs"]
+mod recorder;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/rolling.rs"]

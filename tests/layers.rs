@@ -18,7 +18,7 @@ mod tokens;
 
 /// The layers of core, lowest first: a name, the modules of the layer, which may import each other, and the names of the
 /// lower layers that they may import from. Layers side by side (such as `protocol` and `batch`) do not import each other.
-const LAYERS: [(&str, &[&str], &[&str]); 11] = [
+const LAYERS: [(&str, &[&str], &[&str]); 12] = [
     (
         "values",
         &[
@@ -53,6 +53,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("publisher", &["publisher"], &["values", "batch", "stream", "publishing"]),
     ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),
     ("machine", &["machine"], &["values", "protocol", "cause", "batch", "publishing"]),
+    ("observer", &["observer"], &["batch", "publishing", "machine"]),
     (
         "tests of all errors",
         &["error_texts"],

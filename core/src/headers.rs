@@ -239,13 +239,23 @@ impl EncodedHeaders {
         Ok(encoded)
     }
 
+    /// Returns `true` if there are no headers.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Removes all headers, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.count = 0;
         self.bytes.clear();
     }
 
-    pub(crate) fn push(&mut self, header: Header<'_>) -> Result<(), HeaderTooLong> {
+    /// Appends a header.
+    ///
+    /// # Errors
+    /// Its name or value is longer than the 2³¹ − 1 bytes that the format allows. Nothing is appended.
+    pub fn push(&mut self, header: Header<'_>) -> Result<(), HeaderTooLong> {
         let lengths = [header.name.len(), header.value.map_or(0, <[u8]>::len)];
         if let Some(&length) = lengths.iter().find(|&&length| i32::try_from(length).is_err()) {
             return Err(HeaderTooLong { length });

@@ -21,6 +21,7 @@
 //! | publish a stream of messages to many partitions | [`publisher`] |
 //! | choose a partition | [`partitioner`] |
 //! | send to brokers before Kafka 0.11 | [`BrokerVersion`], [`convert`] |
+//! | observe batches: outcomes, retries, changes of leaders | [`observer`] |
 //! | decode batches | [`decode`] |
 //! | drive the producer state machine | [`machine`] |
 //! | encode requests and decode responses | [`protocol`] |
@@ -55,6 +56,7 @@ mod headers;
 pub mod machine;
 mod magic;
 pub mod message;
+pub mod observer;
 mod one_line;
 mod outgoing;
 pub mod partitioner;

@@ -312,6 +312,8 @@ pub struct Defaults<'a> {
     pub(crate) timestamp: Option<Timestamp>,
     pub(crate) correlation_id: Option<&'a str>,
     pub(crate) reply_to: Option<&'a str>,
+    /// Those that the producer adds, below all others.
+    pub(crate) injected_headers: HeaderList<'a>,
     pub(crate) publisher_headers: HeaderList<'a>,
     pub(crate) headers: HeaderList<'a>,
 }
@@ -321,6 +323,7 @@ impl Defaults<'_> {
     pub(crate) const fn has_headers(&self) -> bool {
         self.correlation_id.is_some()
             || self.reply_to.is_some()
+            || !self.injected_headers.is_empty()
             || !self.publisher_headers.is_empty()
             || !self.headers.is_empty()
     }
@@ -352,6 +355,13 @@ impl<'a> Defaults<'a> {
     #[must_use]
     pub const fn reply_to(mut self, topic: &'a str) -> Self {
         self.reply_to = Some(topic);
+        self
+    }
+
+    /// Sets the headers that a producer adds to each message, such as those of a trace. All others are merged over them.
+    #[must_use]
+    pub fn injected_headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
+        self.injected_headers = headers.into();
         self
     }
 

@@ -9,7 +9,7 @@ use core::fmt;
 use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch, SealErrorReason};
 use crate::failure::DeliveryError;
 use crate::field::IntoField;
-use crate::headers::HeaderList;
+use crate::headers::{EncodedHeaders, HeaderList};
 use crate::outgoing::{Defaults, Message};
 use crate::record::TopicPartition;
 use crate::send_error::{SendError, SendErrorReason};
@@ -129,6 +129,28 @@ impl<'a, M> Publish<'a, M> {
     pub fn publisher_headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.defaults = self.defaults.publisher_headers(headers);
         self
+    }
+}
+
+impl<'a, M> Publish<'a, M> {
+    /// Returns the topic.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Returns `true` if there are messages.
+    pub(crate) const fn has_messages(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
+    /// Sets the headers that the producer adds to messages.
+    pub(crate) fn injected_headers<'b>(self, headers: &'b EncodedHeaders) -> Publish<'b, M>
+    where
+        'a: 'b,
+    {
+        let Self { topic, partition, batch, messages, key, defaults } = self;
+        let defaults: Defaults<'b> = defaults;
+        Publish { topic, partition, batch, messages, key, defaults: defaults.injected_headers(headers) }
     }
 }
 

@@ -13,6 +13,7 @@ pub use self::channel::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
+use crate::headers::EncodedHeaders;
 use crate::outgoing::Message;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
@@ -87,6 +88,13 @@ pub trait Transport: Sync {
         batch: KafkaBatch,
         to: TopicPartition,
     ) -> impl Future<Output = Result<Self::Pending, SendError>> + Send;
+
+    /// Returns the headers that this producer adds to a message for this topic now, such as those of a trace: see
+    /// `ProducerBuilder::inject_headers`. [`publish_batch`](Self::publish_batch) adds them to the messages that it is given. Default: none.
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders {
+        let _ = topic;
+        EncodedHeaders::default()
+    }
 
     /// Returns a channel that sends batches to the partitions of one topic and collects their outcomes, as
     /// [`send_batch`](Self::send_batch) with each of them would.
@@ -163,7 +171,12 @@ pub trait Transport: Sync {
         publish: Publish<'_, M>,
     ) -> impl Future<Output = Result<Self::Pending, PublishError>> + Send {
         async move {
-            let prepared = publish.prepare(|| self.batch())?;
+            let prepared = if publish.has_messages() {
+                let headers = self.injected_headers(publish.topic());
+                publish.injected_headers(&headers).prepare(|| self.batch())?
+            } else {
+                publish.prepare(|| self.batch())?
+            };
             let partition = match prepared.partition {
                 Some(partition) => partition,
                 None => match self.pick_partition(&prepared.topic).await {

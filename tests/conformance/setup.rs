@@ -27,5 +27,14 @@ pub(crate) fn name() -> String {
 /// Creates a producer for these brokers, with the settings of most cases.
 pub(crate) fn wanted(servers: String) -> Wanted {
     let options = BatchOptions::default();
-    Wanted { servers, options, buffer: 32 << 20, patience: Duration::from_secs(30), acks: "all", linger: "0", seed: 7 }
+    Wanted {
+        servers,
+        options,
+        buffer: 32 << 20,
+        patience: Duration::from_secs(30),
+        acks: "all",
+        linger: "0",
+        seed: 7,
+        hooks: None,
+    }
 }

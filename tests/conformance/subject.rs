@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "__witnesses")]
@@ -13,6 +14,7 @@ use kafka_batch_witnesses::async_std;
 
 #[cfg(feature = "__witnesses")]
 use crate::futures;
+use crate::recorder::Recorder;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -29,6 +31,8 @@ pub(crate) struct Wanted {
     /// `linger.ms` of single messages. Without effect over librdkafka.
     pub(crate) linger: &'static str,
     pub(crate) seed: u64,
+    /// What observes the batches, and adds a header to messages.
+    pub(crate) hooks: Option<Arc<Recorder>>,
 }
 
 /// A transport under test.
@@ -45,10 +49,22 @@ pub(crate) trait Subject: Sized + 'static {
     fn sleep(time: Duration) -> Boxed<()>;
 }
 
+/// A builder with the functions that it is to call. The builders have no common type.
+macro_rules! with_hooks {
+    ($builder:expr, $wanted:ident) => {
+        match $wanted.hooks {
+            Some(recorder) => $builder.observer(Arc::clone(&recorder)).inject_headers(move |topic, headers| {
+                recorder.inject(topic, headers);
+            }),
+            None => $builder,
+        }
+    };
+}
+
 /// The common settings of the transports over the machine.
 macro_rules! create {
     ($producer:ident, $wanted:ident) => {
-        $producer::builder()
+        with_hooks!($producer::builder(), $wanted)
             .set("bootstrap.servers", $wanted.servers)
             .set("buffer.memory", $wanted.buffer.to_string())
             .set("request.timeout.ms", $wanted.patience.as_millis().to_string())
@@ -123,7 +139,7 @@ impl Subject for Rdkafka {
 
     fn create(wanted: Wanted) -> RdkafkaProducer {
         let millis = wanted.patience.as_millis().to_string();
-        RdkafkaProducer::builder()
+        with_hooks!(RdkafkaProducer::builder(), wanted)
             .set("bootstrap.servers", wanted.servers)
             .set("queue.buffering.max.kbytes", (wanted.buffer / 1024).max(1).to_string())
             .set("message.timeout.ms", millis)

@@ -29,9 +29,10 @@ pub enum FromMessagesError {
 ///
 /// 1. `content-type` of the message's [`Payload`](crate::message::Payload),
 /// 2. `correlation_id` and `reply_to`,
-/// 3. [`Defaults::publisher_headers`],
-/// 4. [`Defaults::headers`],
-/// 5. the message's own headers ([`Overrides::headers`]).
+/// 3. [`Defaults::injected_headers`],
+/// 4. [`Defaults::publisher_headers`],
+/// 5. [`Defaults::headers`],
+/// 6. the message's own headers ([`Overrides::headers`]).
 #[derive(Debug)]
 pub struct MessageWriter<'b, 'd> {
     batch: &'b mut KafkaBatch,
@@ -222,6 +223,7 @@ fn encode_layers(
     for (name, text) in lowest {
         merged.extend(text.filter(|text| !text.is_empty()).map(|text| Header::new(name, text)));
     }
+    merge_headers(&mut merged, defaults.injected_headers);
     merge_headers(&mut merged, defaults.publisher_headers);
     merge_headers(&mut merged, defaults.headers);
     merge_headers(&mut merged, own.headers);

@@ -98,6 +98,9 @@ pub struct MachineConfig {
     /// Whether the driver encrypts connections with TLS. Affects only errors, which name the `security.protocol` in use
     /// and the one to try. Default false.
     pub over_tls: bool,
+    /// Whether the machine reports retries, changes and the like as [`Event::Notice`](super::Event::Notice). Default false: then
+    /// they cost nothing.
+    pub notices: bool,
 }
 
 impl MachineConfig {
@@ -129,6 +132,7 @@ impl MachineConfig {
             split_too_large: false,
             sasl: None,
             over_tls: false,
+            notices: false,
         }
     }
 

@@ -6,6 +6,8 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use super::connection_id::ConnectionId;
+use super::notice::{Change, Retry};
 use super::transactions::{OffsetsId, TransactionState};
 use super::versions::Versions;
 use crate::batch::SealedBatch;
@@ -111,8 +113,38 @@ pub enum Event {
         /// How long nothing had been pending.
         idle: Duration,
     },
+    /// What the machine has done or found out, if [`MachineConfig::notices`](super::MachineConfig::notices) is set. For logs, metrics
+    /// and traces.
+    Notice(Notice),
     /// The producer is closed. This is the last event.
     Closed,
+}
+
+/// What the machine does or finds out by itself. Reported as [`Event::Notice`], if
+/// [`MachineConfig::notices`](super::MachineConfig::notices) is set. Nothing has to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A batch is sent, in a request that is one of the next outputs. A batch that was split is sent in parts.
+    Sent {
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The connection of the request.
+        connection: ConnectionId,
+        /// The node id of the broker, which is the leader of the partition.
+        broker: i32,
+        /// How often the batch is sent with this, beginning with 1.
+        attempt: u32,
+    },
+    /// An attempt to send a batch has failed, and the batch will be sent again.
+    Retry {
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The failed attempt.
+        retry: Retry,
+    },
+    /// Something has changed that concerns more than one batch.
+    Change(Change),
 }
 
 /// The result of a command of transactions: exactly one for each command that was accepted.

@@ -108,6 +108,7 @@ mod backoff;
 mod cluster;
 mod config;
 mod connection;
+mod connection_id;
 mod credentials;
 mod entry;
 mod event;
@@ -122,6 +123,7 @@ mod network;
 mod node;
 #[cfg(feature = "std")]
 mod non_blocking;
+mod notice;
 mod oauth;
 mod partition;
 mod partition_numbers;
@@ -151,13 +153,14 @@ pub use self::credentials::{
     ScramHash,
 };
 pub use self::event::{
-    BatchId, Clock, CloseMode, Event, FlushId, InvalidTransactionState, MachineSendError, MachineSendErrorKind,
+    BatchId, Clock, CloseMode, Event, FlushId, InvalidTransactionState, MachineSendError, MachineSendErrorKind, Notice,
     TransactionEvent,
 };
 pub use self::io::{ConnectionId, Input, Output};
 pub use self::misuse::Misuse;
 #[cfg(feature = "std")]
 pub use self::non_blocking::{NonBlocking, NonBlockingConnections, PolledOutput};
+pub use self::notice::{Change, ProducerIdAndEpoch, Retry};
 pub use self::oauth::{OAuthBearer, OAuthToken, OAuthTokenError};
 pub use self::stats::{
     AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, BufferStats, SendReason, Stats, Timing, TopicStats,

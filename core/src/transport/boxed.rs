@@ -12,6 +12,7 @@ use super::{BatchChannel, Capabilities, Transport};
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
+use crate::headers::EncodedHeaders;
 use crate::outgoing::Message;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
@@ -154,6 +155,7 @@ trait DynTransport: Send + Sync {
     fn partition_count<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<NonZeroU32, SendErrorReason>>;
     fn pick_partition<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<i32, SendErrorReason>>;
     fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> BoxFuture<'_, Result<BoxPending, SendError>>;
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders;
     fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a>;
     fn flush(&self) -> BoxFuture<'_, Result<(), FlushError>>;
     fn close(&self) -> BoxFuture<'_, Result<(), FlushError>>;
@@ -190,6 +192,10 @@ where
             let pending = Transport::send_batch(self, batch, to).await?;
             Ok(BoxPending(Box::pin(pending)))
         })
+    }
+
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders {
+        Transport::injected_headers(self, topic)
     }
 
     fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {
@@ -234,6 +240,10 @@ impl Transport for BoxTransport {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<BoxPending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders {
+        self.0.injected_headers(topic)
     }
 
     fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {

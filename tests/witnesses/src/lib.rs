@@ -3,4 +3,7 @@
 //! optional.
 #![cfg(feature = "all")]
 
-pub use {async_std, futures_rustls, kafka_protocol, rdkafka, rskafka, rustls, smol};
+pub use {
+    async_std, futures_rustls, kafka_protocol, opentelemetry, opentelemetry_sdk, rdkafka, rskafka, rustls, smol,
+    tracing,
+};

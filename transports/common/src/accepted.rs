@@ -5,6 +5,7 @@ use kafka_batch_core::{
     Delivery, DeliveryError, FailureReason, Fate, FlushError, FlushErrorReason, SealedBatch, TopicPartition,
 };
 
+use crate::observers::Observation;
 use crate::oneshot::{DropOutcome, Sender};
 
 /// The outcome of a batch.
@@ -15,13 +16,14 @@ pub(crate) type Flushed = Result<(), FlushError>;
 /// An accepted batch that the machine has not taken.
 #[derive(Debug)]
 pub(crate) struct QueuedBatch {
-    to: TopicPartition,
-    batch: SealedBatch,
+    pub(crate) to: TopicPartition,
+    pub(crate) batch: SealedBatch,
+    observation: Observation,
 }
 
 impl QueuedBatch {
-    pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
-        Self { to, batch }
+    pub(crate) const fn new(batch: SealedBatch, to: TopicPartition, observation: Observation) -> Self {
+        Self { to, batch, observation }
     }
 }
 
@@ -30,7 +32,10 @@ impl DropOutcome for QueuedBatch {
     type Outcome = BatchOutcome;
 
     fn drop_outcome(self) -> BatchOutcome {
-        Err(DeliveryError::new(self.to, FailureReason::Stopped, Fate::NotWritten, self.batch.into_batch()))
+        let error = DeliveryError::new(self.to, FailureReason::Stopped, Fate::NotWritten, self.batch.into_batch());
+        let outcome = Err(error);
+        self.observation.complete(&outcome);
+        outcome
     }
 }
 
@@ -64,10 +69,10 @@ impl DropOutcome for FlushOrClose {
 }
 
 impl Sender<QueuedBatch> {
-    /// Takes the batch and its destination out, to be passed to the machine.
-    pub(crate) fn take_batch(self) -> (Sender<TakenBatch>, Option<(SealedBatch, TopicPartition)>) {
-        self.advance(|QueuedBatch { to, batch }| {
-            (TakenBatch { to: to.clone(), record_count: batch.record_count() }, (batch, to))
+    /// Takes the batch, its destination and what observes it out, to be passed to the machine.
+    pub(crate) fn take_batch(self) -> (Sender<TakenBatch>, Option<(SealedBatch, TopicPartition, Observation)>) {
+        self.advance(|QueuedBatch { to, batch, observation }| {
+            (TakenBatch { to: to.clone(), record_count: batch.record_count() }, (batch, to, observation))
         })
     }
 }
@@ -88,7 +93,7 @@ mod tests {
     fn accepted() -> QueuedBatch {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new("x"), Record::new("y")]).unwrap();
-        QueuedBatch::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
+        QueuedBatch::new(batch.seal().unwrap(), TopicPartition::new("t", 3), Observation::default())
     }
 
     #[test]

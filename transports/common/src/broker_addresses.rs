@@ -65,6 +65,11 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
         true
     }
 
+    /// Returns the host and port of a connection.
+    pub(crate) fn of(&self, connection: C) -> Option<(&str, u16)> {
+        self.connections.get(&connection).map(|Address { host, port }| (&**host, *port))
+    }
+
     fn has_connection_to(&self, address: &Address) -> bool {
         self.connections.values().any(|each| each == address)
     }

@@ -1,5 +1,7 @@
 //! The builder of producers.
 
+mod hooks;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -18,8 +20,10 @@ use crate::driver::Driver;
 use crate::driver_loop::task;
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
+use crate::injector::HeaderInjector;
 use crate::local::run_local;
 use crate::local_runtime::{LocalProducerTask, LocalRuntime};
+use crate::observers::Observers;
 use crate::producer::Producer;
 use crate::runtime::{ProducerTask, Runtime, Spawn, random_seed};
 use crate::secrets::{shown, shown_name};
@@ -48,6 +52,8 @@ pub struct ProducerBuilder<R> {
     seed: Option<u64>,
     connector: Option<Arc<dyn AnyConnector>>,
     token_provider: Option<TokenProvider>,
+    observers: Observers,
+    injector: HeaderInjector,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -63,6 +69,8 @@ impl<R> ProducerBuilder<R> {
             seed: None,
             connector: None,
             token_provider: None,
+            observers: Observers::default(),
+            injector: HeaderInjector::default(),
             runtime: PhantomData,
         }
     }
@@ -267,6 +275,7 @@ impl<R> ProducerBuilder<R> {
         let mut assembly = Assembly::new(parsed, security, self.token_provider, seed, clock)?;
         assembly.machine.down_conversion = self.down_conversion;
         assembly.machine.split_too_large = self.split_too_large;
+        (assembly.observers, assembly.injector) = (self.observers, self.injector);
         Ok(assemble(assembly))
     }
 }
@@ -279,6 +288,8 @@ pub(crate) struct Assembly {
     brokers: String,
     security: Security,
     token_provider: Option<TokenProvider>,
+    observers: Observers,
+    injector: HeaderInjector,
     seed: u64,
     clock: RuntimeClock,
 }
@@ -310,14 +321,25 @@ impl Assembly {
             }
             _ => {}
         }
-        Ok(Self { machine, batch_options, linger, brokers, security, token_provider, seed, clock })
+        let (observers, injector) = (Observers::default(), HeaderInjector::default());
+        Ok(Self { machine, batch_options, linger, brokers, security, token_provider, observers, injector, seed, clock })
     }
 }
 
 /// Makes a producer and its driver.
 pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
-    let Assembly { machine: mut config, batch_options, linger, brokers, security, token_provider, seed, clock } =
-        assembly;
+    let Assembly {
+        machine: mut config,
+        batch_options,
+        linger,
+        brokers,
+        security,
+        token_provider,
+        observers,
+        injector,
+        seed,
+        clock,
+    } = assembly;
     // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
     config.split_too_large &= !config.is_transactional();
     let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
@@ -325,7 +347,9 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     // What the machine cannot have in flight is better gathered than queued.
     let max_unfinished = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
     let gathering = Gathering::new(linger, max_unfinished);
-    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
+    config.notices = !observers.is_empty();
+    let observers = observers.client_id(&config.client_id);
+    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock).hooks(observers, injector));
     let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider);
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
@@ -347,6 +371,8 @@ impl<R> Clone for ProducerBuilder<R> {
             seed,
             connector,
             token_provider,
+            observers,
+            injector,
             runtime,
         } = self;
         Self {
@@ -358,6 +384,8 @@ impl<R> Clone for ProducerBuilder<R> {
             seed: *seed,
             connector: connector.clone(),
             token_provider: token_provider.clone(),
+            observers: observers.clone(),
+            injector: injector.clone(),
             runtime: *runtime,
         }
     }
@@ -376,6 +404,8 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)
             .field("token_provider", &self.token_provider)
+            .field("observers", &self.observers)
+            .field("injector", &self.injector)
             .field("seed", &self.seed.map(|_| format_args!("(not shown)")))
             .field("connector", &self.connector.as_ref().map(|_| format_args!("(set)")))
             .finish()

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
+use crate::observers::Observation;
 use crate::sync::{Mutex, lock, wake};
 
 /// The outcomes of a channel's batches that the channel has not taken.
@@ -72,8 +73,8 @@ impl OutcomeQueue {
 #[derive(Debug)]
 pub(crate) struct SealedChannelBatch {
     sender: OutcomeSender,
-    /// `None` once it was taken.
-    batch: Option<SealedBatch>,
+    /// With what observes it. `None` once it was taken.
+    batch: Option<(SealedBatch, Observation)>,
 }
 
 /// A batch that the machine has taken. If it is dropped, it fails with an unknown fate.
@@ -105,8 +106,15 @@ impl fmt::Debug for OutcomeSender {
 }
 
 impl SealedChannelBatch {
-    pub(crate) fn new(outcomes: &Arc<OutcomeQueue>, id: u64, partition: i32, batch: SealedBatch) -> Self {
-        Self { sender: OutcomeSender { outcomes: Arc::clone(outcomes), id, partition }, batch: Some(batch) }
+    pub(crate) fn new(
+        outcomes: &Arc<OutcomeQueue>,
+        id: u64,
+        partition: i32,
+        batch: SealedBatch,
+        observation: Observation,
+    ) -> Self {
+        let sender = OutcomeSender { outcomes: Arc::clone(outcomes), id, partition };
+        Self { sender, batch: Some((batch, observation)) }
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -118,29 +126,31 @@ impl SealedChannelBatch {
     }
 
     /// Returns the batch, unless it was taken.
-    pub(crate) const fn batch(&self) -> Option<&SealedBatch> {
-        self.batch.as_ref()
+    pub(crate) fn batch(&self) -> Option<&SealedBatch> {
+        self.batch.as_ref().map(|(batch, _)| batch)
     }
 
     /// Takes the batch out, because it is not accepted. No outcome is sent.
     pub(crate) fn withdraw(mut self) -> Option<SealedBatch> {
-        self.batch.take()
+        self.batch.take().map(|(batch, _)| batch)
     }
 
     /// Takes the batch out, to be passed to the machine.
-    pub(crate) fn take(mut self) -> Option<(SealedBatch, TopicPartition, TakenChannelBatch)> {
-        let batch = self.batch.take()?;
+    pub(crate) fn take(mut self) -> Option<(SealedBatch, TopicPartition, TakenChannelBatch, Observation)> {
+        let (batch, observation) = self.batch.take()?;
         let (to, record_count) = (self.sender.to(), batch.record_count());
-        Some((batch, to, TakenChannelBatch { sender: Some(self.sender.clone()), record_count }))
+        let taken = TakenChannelBatch { sender: Some(self.sender.clone()), record_count };
+        Some((batch, to, taken, observation))
     }
 }
 
 impl Drop for SealedChannelBatch {
     fn drop(&mut self) {
-        if let Some(batch) = self.batch.take() {
+        if let Some((batch, observation)) = self.batch.take() {
             let to = self.sender.to();
-            let error = DeliveryError::new(to, FailureReason::Stopped, Fate::NotWritten, batch.into_batch());
-            self.sender.outcomes.push(self.sender.id, Err(error));
+            let outcome = Err(DeliveryError::new(to, FailureReason::Stopped, Fate::NotWritten, batch.into_batch()));
+            observation.complete(&outcome);
+            self.sender.outcomes.push(self.sender.id, outcome);
         }
     }
 }

@@ -29,6 +29,8 @@ use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
 use crate::gathering::{Gathering, MessageBatch, PartitionIndex};
+use crate::injector::HeaderInjector;
+use crate::observers::{Observation, Observers};
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::{HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard, lock, wake};
@@ -59,6 +61,8 @@ pub(crate) struct CommandQueue {
     pub(crate) topics: TopicCache<TopicError>,
     buffers: Arc<Buffers>,
     pub(crate) clock: RuntimeClock,
+    pub(crate) observers: Observers,
+    pub(crate) injector: HeaderInjector,
 }
 
 #[derive(Debug)]
@@ -128,12 +132,25 @@ impl CommandQueue {
             last_stats: None,
         };
         let buffers = Arc::new(Buffers::new(bytes));
-        Self { state: Mutex::new(state), topics, buffers, clock: RuntimeClock::SYSTEM }
+        Self {
+            state: Mutex::new(state),
+            topics,
+            buffers,
+            clock: RuntimeClock::SYSTEM,
+            observers: Observers::default(),
+            injector: HeaderInjector::default(),
+        }
     }
 
     /// Sets the clock, which is the system's by default.
     pub(crate) fn clock(mut self, clock: RuntimeClock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Sets the functions of the application that are called. None by default.
+    pub(crate) fn hooks(mut self, observers: Observers, injector: HeaderInjector) -> Self {
+        (self.observers, self.injector) = (observers, injector);
         self
     }
 
@@ -169,12 +186,13 @@ impl CommandQueue {
         &self,
         batch: SealedBatch,
         to: TopicPartition,
+        observation: Observation,
     ) -> Result<Receiver<BatchOutcome>, NotAccepted> {
         let needed = permits(&batch);
-        let mut held = Some((batch, to));
+        let mut held = Some(QueuedBatch::new(batch, to, observation));
         let accepted = self.enqueue_batch_from(needed, || held.take()).await;
         match (accepted, held) {
-            (Err(reason), Some((batch, to))) => Err(NotAccepted { reason, batch, to }),
+            (Err(reason), Some(QueuedBatch { batch, to, .. })) => Err(NotAccepted { reason, batch, to }),
             (Ok(Some(receiver)), _) => Ok(receiver),
             (Ok(None) | Err(_), _) => unreachable!("the batch is taken once, if it is accepted"),
         }
@@ -188,18 +206,18 @@ impl CommandQueue {
     pub(crate) async fn enqueue_batch_from(
         &self,
         needed: Permits,
-        take: impl FnOnce() -> Option<(SealedBatch, TopicPartition)>,
+        take: impl FnOnce() -> Option<QueuedBatch>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
         let mut acquisition = MemoryAcquisition::new(self);
         let mut state = poll_fn(|context| self.poll_acquire(&mut acquisition, needed, context)).await?;
-        let Some((batch, to)) = take() else {
+        let Some(queued) = take() else {
             let granted = state.semaphore.release(needed);
             drop(state);
             granted.into_iter().for_each(wake);
             return Ok(None);
         };
-        self.push_messages_before(&mut state, &to.topic, to.partition);
-        let (sender, receiver) = Sender::new(QueuedBatch::new(batch, to));
+        self.push_messages_before(&mut state, &queued.to.topic, queued.to.partition);
+        let (sender, receiver) = Sender::new(queued);
         state.push_accepted(Command::Send(sender));
         unlock_and_wake(state);
         Ok(Some(receiver))

@@ -1,5 +1,8 @@
 //! The driver: passes commands to the machine and outcomes to futures, and returns what is left to do on sockets.
 
+mod batches;
+mod notices;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,17 +13,14 @@ use std::{io, mem, thread};
 use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
-    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, MachineSendErrorKind,
-    Output, SendReason, Stats,
+    self as machine, Change, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, Output,
+    SendReason, Stats,
 };
 use kafka_batch_core::protocol::{Acks, BrokerError, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
+use kafka_batch_core::{DeliveryError, FailureReason};
 
-use crate::accepted::BatchOutcome;
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
-use crate::gathering::MessageBatch;
-use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::token::{TokenFuture, TokenProvider};
 use crate::topic_error::TopicError;
@@ -49,6 +49,8 @@ pub(crate) struct Driver {
     token_provider: Option<TokenProvider>,
     /// The token of OAUTHBEARER that the provider was asked for.
     token: Option<TokenFuture>,
+    /// The changes that the machine has reported since [`report_changes`](Self::report_changes). Empty without observers.
+    changes: Vec<Change>,
     ended: bool,
 }
 
@@ -128,6 +130,7 @@ impl Driver {
             addresses: BrokerAddresses::new(),
             token_provider: None,
             token: None,
+            changes: Vec::new(),
             ended: false,
         }
     }
@@ -156,6 +159,7 @@ impl Driver {
                     return Step::Close(connection);
                 }
                 Output::Wait(deadline) => {
+                    self.report_changes();
                     // In debug builds only.
                     while let Some(misuse) = self.machine.take_misuse() {
                         log::warn!("the producer's task runs late: {misuse}");
@@ -242,14 +246,16 @@ impl Driver {
         for command in commands.drain(..) {
             match command {
                 Command::Send(sender) => {
-                    let (sender, Some((batch, to))) = sender.take_batch() else { continue };
-                    let permits = command_queue::permits(&batch);
-                    self.send(batch, to, (SendReason::Explicit, now), Waiter::Batch(sender), permits, now);
+                    let (sender, Some((batch, to, observation))) = sender.take_batch() else { continue };
+                    let (waiter, permits) = (Waiter::Batch(sender), command_queue::permits(&batch));
+                    let unfinished = UnfinishedBatch { waiter, permits, observation };
+                    self.send(batch, to, (SendReason::Explicit, now), unfinished, now);
                 }
                 Command::SendFromChannel(queued) => {
-                    let Some((batch, to, taken)) = queued.take() else { continue };
-                    let permits = command_queue::permits(&batch);
-                    self.send(batch, to, (SendReason::Explicit, now), Waiter::Channel(taken), permits, now);
+                    let Some((batch, to, taken, observation)) = queued.take() else { continue };
+                    let (waiter, permits) = (Waiter::Channel(taken), command_queue::permits(&batch));
+                    let unfinished = UnfinishedBatch { waiter, permits, observation };
+                    self.send(batch, to, (SendReason::Explicit, now), unfinished, now);
                 }
                 Command::SendMessages(gathered) => self.send_messages(gathered, now),
                 Command::Flush(sender) => {
@@ -268,101 +274,19 @@ impl Driver {
         self.commands = commands; // for its memory
     }
 
-    /// Seals a batch of messages, and passes it to the machine.
-    fn send_messages(&mut self, gathered: MessageBatch, now: machine::Instant) {
-        let MessageBatch { partition, to, batch, mut completer, reason, opened } = gathered;
-        let opened = self.instant(opened);
-        completer.share_wakers();
-        let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
-        match batch.seal_with_pool(&*self.queue.buffers()) {
-            Ok(sealed) => {
-                // Memory was acquired for the batch before compression.
-                let surplus = permits.bytes.saturating_sub(sealed.size());
-                if surplus > 0 {
-                    permits.bytes -= surplus;
-                    self.queue.release(Permits { records: 0, bytes: surplus });
-                }
-                self.send(sealed, to, (reason, opened), Waiter::Messages(partition, completer), permits, now);
-            }
-            Err(SealError { reason, batch, .. }) => {
-                let reason = FailureReason::Seal(Box::new(reason));
-                self.machine.fail_transaction(&to, &reason, now); // the batch was accepted, so this is its outcome
-                let error = DeliveryError::new(to, reason, Fate::NotWritten, *batch);
-                self.complete(Waiter::Messages(partition, completer), permits, Err(error));
-            }
-        }
-    }
-
-    /// Passes an accepted batch to the machine.
-    fn send(
-        &mut self,
-        batch: SealedBatch,
-        to: TopicPartition,
-        (reason, opened): (SendReason, machine::Instant),
-        mut waiter: Waiter,
-        permits: Permits,
-        now: machine::Instant,
-    ) {
-        match self.machine.send_gathered(batch, to, reason, opened, now) {
-            Ok(id) => {
-                if let Waiter::Messages(_, completer) = &mut waiter {
-                    completer.set_taken();
-                }
-                self.waiters.insert(id, UnfinishedBatch { waiter, permits });
-            }
-            Err(error) => {
-                // The batch was accepted already, so this is its outcome. The machine has the limit `buffer.memory`, too, for
-                // drivers that do not wait; here the queue's semaphore counts each batch from before to after the time in
-                // the machine, so the machine's limit is not reached, and the only cause left is an invalid topic name.
-                // With transactions, also that the transaction was aborted meanwhile.
-                let reason = match error.kind {
-                    MachineSendErrorKind::NoTransaction | MachineSendErrorKind::TransactionAborted => {
-                        FailureReason::TransactionAborted
-                    }
-                    kind => {
-                        let reason = FailureReason::Transport(TransportError::new(kind));
-                        self.machine.fail_transaction(&error.to, &reason, now);
-                        reason
-                    }
-                };
-                let batch = error.batch.into_batch();
-                self.complete(waiter, permits, Err(DeliveryError::new(error.to, reason, Fate::NotWritten, batch)));
-            }
-        }
-    }
-
-    /// Passes the outcome of a batch to what waits for it. Memory is released before, so that the receiver can use it for
-    /// its next batch.
-    fn complete(&self, waiter: Waiter, permits: Permits, outcome: BatchOutcome) {
-        match waiter {
-            Waiter::Batch(sender) => {
-                self.queue.release(permits);
-                sender.send(outcome);
-            }
-            Waiter::Channel(taken) => {
-                self.queue.release(permits);
-                taken.complete(outcome);
-            }
-            Waiter::Messages(partition, completer) => {
-                self.queue.on_completed(partition, permits);
-                completer.complete(outcome);
-            }
-        }
-    }
-
     /// Passes an event of the machine to the futures that wait for it.
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { id, delivery } => {
-                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
+                if let Some(unfinished) = self.waiters.take(id) {
                     let delivery = delivery.with_buffer_pool(self.queue.buffers());
-                    self.complete(waiter, permits, Ok(delivery));
+                    self.complete(unfinished, Ok(delivery));
                 }
             }
             Event::Failed { id, error } => {
-                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
+                if let Some(unfinished) = self.waiters.take(id) {
                     self.forget_topic_if_gone(&error);
-                    self.complete(waiter, permits, Err(error));
+                    self.complete(unfinished, Err(error));
                 }
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
@@ -382,6 +306,7 @@ impl Driver {
             Event::ConnectionError(error) => log::warn!("{error}; the producer retries"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Transaction(event) => self.transactions.complete(event),
+            Event::Notice(notice) => self.on_notice(notice),
             Event::Closed => self.end(true),
             _ => {}
         }

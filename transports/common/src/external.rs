@@ -25,6 +25,7 @@ use kafka_batch_core::{
     BatchOptions, Destination, EnqueueErrorReason, Record, SealedBatch, SendErrorReason, TopicPartition,
 };
 
+use crate::accepted::QueuedBatch;
 use crate::builder::{Assembly, assemble};
 use crate::clock::RuntimeClock;
 use crate::command_queue::{CommandQueue, EnqueueState};
@@ -32,6 +33,7 @@ use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
 use crate::lookup::Lookup;
+use crate::observers::Observation;
 use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
@@ -267,7 +269,7 @@ pub async fn send_sealed(
     };
     let to = TopicPartition::new(topic, partition);
     inner.check_partition(&to).await?;
-    let take = || take().map(|batch| (batch, to.clone()));
+    let take = || take().map(|batch| QueuedBatch::new(batch, to.clone(), Observation::default()));
     let receiver = inner.queue.enqueue_batch_from(needed, take).await?.ok_or(SendErrorReason::Closed)?;
     inner.queue.topics.on_batch_accepted(&to.topic, to.partition);
     Ok(Pending { receiver })

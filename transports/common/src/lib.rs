@@ -96,11 +96,13 @@ mod exploration;
 #[doc(hidden)]
 pub mod external;
 mod gathering;
+mod injector;
 mod local;
 mod local_runtime;
 mod lookup;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod observers;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -116,6 +118,8 @@ mod tls_stream;
 mod token;
 mod topic_error;
 mod topics;
+#[cfg(feature = "tracing")]
+mod tracing_observer;
 mod transaction;
 mod transaction_waiters;
 mod transactional;
@@ -140,6 +144,8 @@ pub use settings::ProducerConfig;
 #[cfg(feature = "oauth")]
 pub use token::{ClientCredentials, ClientCredentialsError, ClientCredentialsRequest};
 pub use token::{TokenFileError, token_file};
+#[cfg(feature = "tracing")]
+pub use tracing_observer::{BatchSpan, TracingObserver};
 pub use transaction::Transaction;
 pub use transactional::{BuildTransactionalError, InitTransactions, TransactionalProducer};
 
@@ -147,6 +153,12 @@ pub use transactional::{BuildTransactionalError, InitTransactions, Transactional
 pub mod redaction {
     pub use crate::secrets::{is_pasted, shown_servers};
     pub use crate::settings::similar_setting;
+}
+
+/// Calls of observers and of the function that adds headers, also for transports that do not drive the machine.
+pub mod hooks {
+    pub use crate::injector::HeaderInjector;
+    pub use crate::observers::{Observation, Observers};
 }
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.

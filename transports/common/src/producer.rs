@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 use kafka_batch_core::machine::{CloseMode, Stats};
 use kafka_batch_core::message::Message;
 use kafka_batch_core::publisher::BatchChannel;
+use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
     SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
@@ -22,6 +23,7 @@ use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, StatsError, new_batch};
 use crate::lookup::Lookup;
+use crate::observers::Observation;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
@@ -153,12 +155,12 @@ impl Producer {
     /// # Errors
     /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
     pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
-        let sealed = match self.inner.check_and_seal(batch, &to).await {
+        let (sealed, observation) = match self.inner.check_and_seal(batch, &to).await {
             Ok(sealed) => sealed,
             Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
         };
         let (topic, partition) = (to.topic.clone(), to.partition);
-        match self.inner.queue.enqueue_batch(sealed, to).await {
+        match self.inner.queue.enqueue_batch(sealed, to, observation).await {
             Ok(receiver) => {
                 self.inner.queue.topics.on_batch_accepted(&topic, partition);
                 Ok(Pending { receiver })
@@ -252,7 +254,7 @@ impl Inner {
         &self,
         batch: KafkaBatch,
         to: &TopicPartition,
-    ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
+    ) -> Result<(SealedBatch, Observation), (SendErrorReason, KafkaBatch)> {
         let open = self.queue.refusal().map_or(Ok(()), Err);
         if let Err(reason) = open.and_then(|()| SendErrorReason::check(&batch, to)) {
             return Err((reason, batch));
@@ -260,14 +262,20 @@ impl Inner {
         if let Err(reason) = self.check_partition(to).await {
             return Err((reason, batch));
         }
-        self.seal(batch, to.partition).map_err(|refused| *refused)
+        self.seal(batch, &to.topic, to.partition).map_err(|refused| *refused)
     }
 
-    /// Seals the batch for a partition that exists.
-    fn seal(&self, batch: KafkaBatch, partition: i32) -> Result<SealedBatch, Box<(SendErrorReason, KafkaBatch)>> {
+    /// Seals the batch for a partition that exists. Returns it with what observes it.
+    fn seal(
+        &self,
+        batch: KafkaBatch,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(SealedBatch, Observation), Box<(SendErrorReason, KafkaBatch)>> {
         if let Err(reason) = SendErrorReason::check_routing(&batch, partition) {
             return Err(Box::new((reason, batch)));
         }
+        let observation = self.queue.observers.before_seal(topic, partition, &batch);
         let sealed = batch
             .seal_with_pool(&*self.queue.buffers())
             .map_err(|SealError { reason, batch, .. }| Box::new((SendErrorReason::Seal(reason), *batch)))?;
@@ -275,7 +283,7 @@ impl Inner {
         if size > limit {
             return Err(Box::new((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch())));
         }
-        Ok(sealed)
+        Ok((sealed, observation))
     }
 }
 
@@ -319,6 +327,10 @@ impl Transport for Producer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders {
+        self.inner.queue.injector.headers(topic)
     }
 
     fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {

@@ -153,6 +153,10 @@ macro_rules! runtime_producer {
                 self.0.send_batch(batch, to).await
             }
 
+            fn injected_headers(&self, topic: &str) -> $crate::__core::record::EncodedHeaders {
+                $crate::__core::Transport::injected_headers(&self.0, topic)
+            }
+
             fn channel<'a>(
                 &'a self,
                 topic: &'a str,

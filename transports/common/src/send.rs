@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Poll, Waker};
 
 use kafka_batch_core::message::{Defaults, Message, RecordComposer};
+use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
     Destination, EnqueueError, EnqueueErrorReason, Record, RecordDelivery, SendErrorReason, SendMessageError,
     TopicPartition,
@@ -93,8 +94,8 @@ impl Producer {
                     });
                     Ok(outcome.await?)
                 }
-                Err(wait) => {
-                    let pending = inner.enqueue_after(wait, to, message).await?;
+                Err(waiting) => {
+                    let pending = inner.enqueue_after(waiting, to, message).await?;
                     Ok(pending.await?)
                 }
             }
@@ -130,14 +131,21 @@ impl Producer {
         let to = to.into();
         match self.inner.try_enqueue(to, &message, &mut EnqueueState::default(), None) {
             Ok(Ok(pending)) => Ok(pending),
-            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
+            Ok(Err(waiting)) => self.inner.enqueue_after(waiting, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
         }
     }
 }
 
+/// A message that has to wait before it is accepted.
+pub(crate) struct Waiting {
+    wait_for: WaitFor,
+    /// The headers that were added to it, if there is a function that adds some.
+    injected: Option<Box<EncodedHeaders>>,
+}
+
 /// What a message waits for before it is accepted.
-pub(crate) enum WaitFor {
+enum WaitFor {
     Topic,
     /// This many bytes of `buffer.memory`.
     Memory(usize),
@@ -148,14 +156,15 @@ impl Inner {
     /// others are small and cheap to move without this part.
     fn enqueue_after<'f, M: Message + 'f>(
         &'f self,
-        mut wait: WaitFor,
+        mut waiting: Waiting,
         to: Destination<'f>,
         message: M,
     ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
         Box::pin(async move {
             let mut state = EnqueueState::default();
             loop {
-                let waited = match wait {
+                state.injected = waiting.injected.take();
+                let waited = match waiting.wait_for {
                     WaitFor::Topic => self.look_up(to).await.map(|count| state.partition_count = Some(count)),
                     WaitFor::Memory(bytes) => {
                         drop(state.held.take());
@@ -167,7 +176,7 @@ impl Inner {
                 let tried = waited.map_err(EnqueueErrorReason::from);
                 match tried.and_then(|()| self.try_enqueue(to, &message, &mut state, None)) {
                     Ok(Ok(pending)) => return Ok(pending),
-                    Ok(Err(again)) => wait = again,
+                    Ok(Err(again)) => waiting = again,
                     Err(reason) => return Err(EnqueueError::new(to, reason)),
                 }
             }
@@ -181,15 +190,19 @@ impl Inner {
         message: &M,
         state: &mut EnqueueState<'q>,
         waker: Option<Waker>,
-    ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
-        let mut composer = RecordComposer::new(Defaults::default());
+    ) -> Result<Result<PendingRecord, Waiting>, EnqueueErrorReason> {
+        let injected = state.injected.take();
+        let injected = injected.map_or_else(|| self.queue.injector.headers(to.topic), |headers| *headers);
+        let mut composer = RecordComposer::new(Defaults::default().injected_headers(&injected));
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.enqueue_message(to, &record, needed, state, waker, &self.batch_options)? {
-            EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
-            EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
-            EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
-        }
+        let wait_for = match self.queue.enqueue_message(to, &record, needed, state, waker, &self.batch_options)? {
+            EnqueueOutcome::Accepted(pending) => return Ok(Ok(pending)),
+            EnqueueOutcome::UnknownTopic => WaitFor::Topic,
+            EnqueueOutcome::NoMemory => WaitFor::Memory(needed),
+        };
+        let injected = self.queue.injector.is_set().then(|| Box::new(injected));
+        Ok(Err(Waiting { wait_for, injected }))
     }
 
     /// Returns the bytes of memory that a record needs at most, whichever batch it gets into.

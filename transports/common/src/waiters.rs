@@ -10,6 +10,7 @@ use crate::accepted::{FlushOrClose, TakenBatch};
 use crate::channel_batch::TakenChannelBatch;
 use crate::completion::Completer;
 use crate::gathering::PartitionIndex;
+use crate::observers::Observation;
 use crate::oneshot::Sender;
 use crate::semaphore::Permits;
 
@@ -25,6 +26,7 @@ pub(crate) struct Waiters {
 pub(crate) struct UnfinishedBatch {
     pub(crate) waiter: Waiter,
     pub(crate) permits: Permits,
+    pub(crate) observation: Observation,
 }
 
 /// What waits for the outcome of a batch.
@@ -65,6 +67,15 @@ impl Waiters {
 
     pub(crate) fn take(&mut self, id: BatchId) -> Option<UnfinishedBatch> {
         self.batches.remove(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BatchId) -> Option<&mut UnfinishedBatch> {
+        self.batches.get_mut(&id)
+    }
+
+    /// Returns what observes each batch.
+    pub(crate) fn observations(&mut self) -> impl Iterator<Item = &mut Observation> {
+        self.batches.values_mut().map(|batch| &mut batch.observation)
     }
 
     pub(crate) fn insert_flush(&mut self, flush: FlushId, sender: Sender<FlushOrClose>) {

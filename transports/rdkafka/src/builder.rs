@@ -6,7 +6,10 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafka_batch_core::BatchOptions;
+use kafka_batch_core::observer::Observer;
+use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_transport::ProducerConfig;
+use kafka_batch_transport::hooks::{HeaderInjector, Observers};
 use rdkafka::producer::BaseProducer;
 
 use crate::context::Context;
@@ -54,7 +57,12 @@ pub struct ProducerBuilder {
     batch_options: BatchOptions,
     metadata_timeout: Duration,
     seed: Option<u64>,
+    observers: Observers,
+    injector: HeaderInjector,
 }
+
+/// librdkafka's default of `client.id`.
+const DEFAULT_CLIENT_ID: &str = "rdkafka";
 
 /// Default of [`ProducerBuilder::metadata_timeout`].
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +79,8 @@ impl ProducerBuilder {
             batch_options: BatchOptions::default(),
             metadata_timeout: METADATA_TIMEOUT,
             seed: None,
+            observers: Observers::default(),
+            injector: HeaderInjector::default(),
         }
     }
 
@@ -144,14 +154,33 @@ impl ProducerBuilder {
         self
     }
 
+    /// Adds an observer of batches: see [`kafka_batch_core::observer`]. Several are called in the order in which they were added.
+    /// librdkafka does not report attempts, retries and changes, so that only [`before_seal`](Observer::before_seal) and the outcomes
+    /// are called, these on the delivery report thread.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Sets a function that adds headers to the messages of each [`Publish`](kafka_batch_core::Publish), such as `traceparent` and
+    /// `tracestate` of the current trace, as with the other transports. Its arguments are the topic and the headers, which are empty.
+    pub fn inject_headers<F>(mut self, inject: F) -> Self
+    where
+        F: Fn(&str, &mut EncodedHeaders) + Send + Sync + 'static,
+    {
+        self.injector = HeaderInjector::new(inject);
+        self
+    }
+
     /// Builds the producer. It connects in the background.
     ///
     /// # Errors
     /// A setting is unknown, out of range, contradicts another one, or is not supported by this transport.
     pub fn build(self) -> Result<RdkafkaProducer, ConfigError> {
-        let Self { mut settings, config, batch_options, metadata_timeout, seed } = self;
+        let Self { mut settings, config, batch_options, metadata_timeout, seed, observers, injector } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         settings::add_typed(&mut settings, &config)?;
+        let observers = observers.client_id(settings.get("client.id").map_or(DEFAULT_CLIENT_ID, String::as_str));
         let shared = settings::share_out(&settings)?;
         let secrets = Arc::new(shared.secrets);
         let in_flight = Arc::new(InFlight::new(shared.limit, shared.terms));
@@ -165,7 +194,7 @@ impl ProducerBuilder {
             .name("kafka-batch reports".to_owned())
             .spawn(move || poll_reports(&polled, &answered))
             .map_err(ConfigError::Thread)?;
-        Ok(RdkafkaProducer::new(client, in_flight, topics, batch_options, shared.brokers))
+        Ok(RdkafkaProducer::new(client, in_flight, topics, batch_options, shared.brokers, (observers, injector)))
     }
 }
 
@@ -196,6 +225,8 @@ impl fmt::Debug for ProducerBuilder {
             .field("batch_options", &self.batch_options)
             .field("metadata_timeout", &self.metadata_timeout)
             .field("seed", &self.seed)
+            .field("observers", &self.observers)
+            .field("injector", &self.injector)
             .finish()
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
+use kafka_batch_transport::hooks::Observation;
 use kafka_batch_transport::waiting::{Acquisition, HasSemaphore, Permits, Semaphore, Slot, lock, wake};
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -63,6 +64,7 @@ struct AcceptedBatch {
     /// `None` until every record has been produced, because the records are read from it meanwhile.
     batch: Option<KafkaBatch>,
     slot: Arc<Slot<Answer>>,
+    observation: Observation,
 }
 
 #[derive(Debug)]
@@ -122,7 +124,13 @@ impl InFlight {
     }
 
     /// Records that librdkafka has taken the batch's records, up to the refused one, if any.
-    pub(crate) fn finish_produce(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
+    pub(crate) fn finish_produce(
+        &self,
+        first: usize,
+        batch: KafkaBatch,
+        refusal: Option<Refusal>,
+        observation: Observation,
+    ) {
         let mut state = lock(&self.state);
         let Some(entry) = state.batches.get_mut(first) else { return };
         if let Some(refusal) = &refusal {
@@ -130,6 +138,7 @@ impl InFlight {
         }
         entry.refusal = refusal;
         entry.batch = Some(batch);
+        entry.observation = observation;
         let completed = state.try_complete(first, self.terms);
         drop(state);
         completed.into_iter().for_each(Completed::notify);
@@ -227,6 +236,7 @@ impl State {
             append_time: -1,
             batch: None,
             slot: Arc::clone(&slot),
+            observation: Observation::default(),
         };
         self.next_number += 1;
         Accepted { first: self.batches.allocate(permits.records, batch), slot }
@@ -239,8 +249,9 @@ impl State {
             return None;
         }
         let batch = entry.batch.take()?;
-        let (entry, released) = self.remove(first)?;
-        Some(Completed { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, terms), released })
+        let (mut entry, released) = self.remove(first)?;
+        let (slot, observation) = (Arc::clone(&entry.slot), mem::take(&mut entry.observation));
+        Some(Completed { slot, answer: entry.answer(batch, terms), observation, released })
     }
 
     fn remove(&mut self, first: usize) -> Option<(AcceptedBatch, Released)> {
@@ -276,11 +287,13 @@ impl AcceptedBatch {
 struct Completed {
     slot: Arc<Slot<Answer>>,
     answer: Answer,
+    observation: Observation,
     released: Released,
 }
 
 impl Completed {
     fn notify(self) {
+        self.observation.complete(&self.answer);
         catch_panic::catch_panic(|| self.slot.fill(self.answer));
         self.released.notify();
     }

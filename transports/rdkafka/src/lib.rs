@@ -101,6 +101,8 @@ mod verdict;
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};
 pub use kafka_batch_transport::ProducerConfig;
+#[cfg(feature = "tracing")]
+pub use kafka_batch_transport::{BatchSpan, TracingObserver};
 pub use producer::{Pending, RdkafkaProducer};
 /// The crate `rdkafka` 0.39, on which this transport is built.
 ///

@@ -11,10 +11,12 @@ use std::time::SystemTime;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
+use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
     SendError, SendErrorReason, TopicPartition, Transport,
 };
+use kafka_batch_transport::hooks::{HeaderInjector, Observers};
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
 use rdkafka::Statistics;
 use rdkafka::error::RDKafkaErrorCode;
@@ -53,6 +55,8 @@ struct Inner {
     batch_options: BatchOptions,
     /// The bootstrap servers, for error messages and `Debug`.
     brokers: String,
+    observers: Observers,
+    injector: HeaderInjector,
     /// Held while a batch is produced, so that the records of two batches are not interleaved in the log.
     produce_lock: Mutex<()>,
 }
@@ -69,9 +73,10 @@ impl RdkafkaProducer {
         topics: Topics,
         batch_options: BatchOptions,
         brokers: String,
+        (observers, injector): (Observers, HeaderInjector),
     ) -> Self {
-        let produce_lock = Mutex::new(());
-        let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, produce_lock };
+        let (topics, produce_lock) = (Arc::new(topics), Mutex::new(()));
+        let inner = Inner { client, in_flight, topics, batch_options, brokers, observers, injector, produce_lock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -236,6 +241,7 @@ impl Inner {
         to: TopicPartition,
         Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
+        let observation = self.observers.before_seal(&to.topic, to.partition, &batch);
         let order = lock(&self.produce_lock);
         if self.in_flight.is_closed_at_once() {
             drop(order);
@@ -252,7 +258,7 @@ impl Inner {
                 Err(SendError::new(to, reason, batch))
             }
             refusal => {
-                self.in_flight.finish_produce(first, batch, refusal);
+                self.in_flight.finish_produce(first, batch, refusal, observation);
                 self.topics.cache.on_batch_accepted(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
@@ -307,6 +313,10 @@ impl Transport for RdkafkaProducer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn injected_headers(&self, topic: &str) -> EncodedHeaders {
+        self.inner.injector.headers(topic)
     }
 
     async fn flush(&self) -> Result<(), FlushError> {

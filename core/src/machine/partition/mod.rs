@@ -17,6 +17,7 @@ pub(super) use self::outcomes::{Effect, FailedEntry, LogPosition, SplitEntry};
 pub(super) use self::responses::{ProduceResult, ReceivedResponse};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
+use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::{IdentityManager, RefusalScope};
 use super::index::TopicIndex;
@@ -64,6 +65,8 @@ pub(super) struct Partition {
     pub(super) is_active: bool,
     /// The leader, by the metadata with this revision.
     pub(super) leader: (u64, Option<i32>),
+    /// The last leader that was known, for reports of changes.
+    last_leader: Option<i32>,
     /// The serial number of the last transaction that it was added to.
     added_to: u64,
 }
@@ -122,6 +125,7 @@ impl Partition {
             used: false,
             is_active: false,
             leader: (0, None),
+            last_leader: None,
             added_to: 0,
         }
     }
@@ -132,6 +136,23 @@ impl Partition {
 
     pub(super) fn number(&self) -> i32 {
         self.number
+    }
+
+    /// Records the leader by the metadata with this revision. Returns the last known leader, if this is another one.
+    pub(super) fn set_leader(&mut self, revision: u64, leader: Option<i32>) -> Option<i32> {
+        self.leader = (revision, leader);
+        let previous = leader.and_then(|leader| self.last_leader.replace(leader));
+        previous.filter(|_| previous != leader)
+    }
+
+    /// Returns the name of the topic, to be kept.
+    pub(super) fn shared_topic(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    /// Returns the batch of the entry at this position, and how often it has failed.
+    pub(super) fn failures(&self, at: usize) -> Option<(BatchId, u32)> {
+        self.queue.get(at).map(|entry| (entry.batch, entry.failures))
     }
 
     /// Compares two partitions by topic and number.

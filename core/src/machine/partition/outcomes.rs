@@ -10,6 +10,7 @@ use crate::failure::{CodecRefused, FailureReason, RecordError};
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::BatchId;
 use crate::machine::identity::Identity;
+use crate::machine::notice::Retry;
 use crate::machine::unfinished::UnfinishedIndex;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::machine::versions::Versions;
@@ -29,6 +30,10 @@ pub(in crate::machine) enum Effect {
     Confirmed(Identity),
     /// A broker refused this identity at any sequence number.
     Refused(Identity, BrokerError),
+    /// An attempt has failed, and the batch will be sent again. Only if [`MachineConfig::notices`] is set.
+    ///
+    /// [`MachineConfig::notices`]: crate::machine::MachineConfig::notices
+    Retried(BatchId, Retry),
 }
 
 /// Where an entry is in the log. Each is −1 if it is not known.

@@ -10,6 +10,7 @@ use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
 use crate::machine::identity::Identity;
 use crate::machine::node::Node;
+use crate::machine::notice::Retry;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
 use crate::time::Timestamp;
@@ -70,12 +71,12 @@ impl Partition {
             ProduceResult::Transmitted => (AttemptResult::Transmitted, None),
             ProduceResult::NoResponse => (AttemptResult::NoResponse, None),
         };
-        let identity = self.queue.update(at, |entry| {
+        let (identity, failures) = self.queue.update(at, |entry| {
             entry.in_flight = None;
             if outcome == AttemptResult::NoResponse {
                 entry.unanswered_by = Some(Node::Broker(broker));
             }
-            entry.payload.identity()
+            (entry.payload.identity(), entry.failures)
         });
         let mut is_refused_as_leader = false;
         let verdict = match context.config.is_transactional() {
@@ -115,8 +116,28 @@ impl Partition {
             }
         }
         self.fail_unprovable(context);
+        if context.config.notices {
+            let error = response.map(|response| response.data.error_code);
+            self.report_retry(id, failures, broker, error, context);
+        }
         self.reseal_after_gap(context);
         is_refused_as_leader
+    }
+
+    /// Reports that an entry will be sent again, if it is still queued and has failed more often than `before`.
+    fn report_retry(
+        &self,
+        id: EntryId,
+        before: u32,
+        broker: i32,
+        error: Option<ErrorCode>,
+        context: &mut TransitionContext<'_>,
+    ) {
+        let entry = self.queue.find(id).and_then(|at| self.queue.get(at));
+        if let Some(&Entry { batch, failures, not_before, .. }) = entry.filter(|entry| entry.failures > before) {
+            let backoff = not_before.since(context.now);
+            context.effect(Effect::Retried(batch, Retry { broker, failures, error, backoff }));
+        }
     }
 
     /// Completes an entry that is in the log (with `acks=0`: that was sent).

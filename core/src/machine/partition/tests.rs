@@ -115,6 +115,7 @@ impl World {
             Effect::Split(split) => format!("{} in {} parts", split.batch.0, split.parts),
             Effect::Confirmed(identity) => format!("{}/{} confirmed", identity.id, identity.epoch),
             Effect::Refused(identity, _) => format!("{}/{} refused", identity.id, identity.epoch),
+            Effect::Retried(..) => unreachable!("notices are off"),
         };
         self.effects.drain(..).map(describe).collect()
     }

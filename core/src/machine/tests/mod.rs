@@ -10,6 +10,7 @@ mod limits;
 #[cfg(debug_assertions)]
 mod misuse;
 mod never;
+mod notices;
 mod oauth;
 mod responses;
 mod retries;

@@ -13,7 +13,7 @@ use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
 use crate::machine::accumulator::FinishedRecords;
 use crate::machine::entry::{Entry, Origin, Payload};
-use crate::machine::event::{BatchId, Event};
+use crate::machine::event::{BatchId, Event, Notice};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
@@ -50,6 +50,7 @@ impl Machine {
                 Effect::Split(split) => self.split(*split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
                 Effect::Refused(identity, refusal) => self.on_identity_refused(identity, refusal),
+                Effect::Retried(id, retry) => self.notice(Notice::Retry { id, retry }),
             }
         }
     }

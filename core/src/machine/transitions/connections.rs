@@ -291,6 +291,9 @@ impl Machine {
             let until = self.now + Duration::from_millis(millis).min(LONGEST_THROTTLE);
             connection.throttled_until = connection.throttled_until.max(Some(until));
             self.timers.set_or_clear(Timer::Throttle(id), connection.throttled_until);
+            if self.config.notices {
+                self.report_throttling(id, until);
+            }
         }
     }
 }

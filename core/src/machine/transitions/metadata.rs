@@ -46,6 +46,12 @@ impl Refresh {
 }
 
 impl Machine {
+    /// Returns the node id of the leader of a partition, or `None` if it is not known now.
+    #[must_use]
+    pub fn partition_leader(&self, topic: &str, partition: i32) -> Option<i32> {
+        self.cluster.leader(topic, partition)
+    }
+
     /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
     pub(super) fn request_metadata(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let lacks_leader = self.accumulator.schedule.first_waiting_for(Condition::Leader).is_some();
@@ -164,6 +170,21 @@ impl Machine {
         self.accumulator.schedule.wake_backoffs();
         let Self { accumulator, cluster, .. } = self;
         accumulator.leaders_changed(|topic, partition| cluster.leader(topic, partition));
+    }
+
+    /// Returns the leader of a partition, if it is known.
+    pub(super) fn leader(&mut self, index: PartitionIndex) -> Option<i32> {
+        let revision = self.cluster.revision();
+        let partition = self.accumulator.partition_mut(index);
+        if partition.leader.0 != revision {
+            let leader = self.cluster.leader(partition.topic(), partition.number());
+            let previous = partition.set_leader(revision, leader);
+            if let (true, Some(previous), Some(leader)) = (self.config.notices, previous, leader) {
+                self.report_leader(index, previous, leader);
+            }
+            return leader;
+        }
+        partition.leader.1
     }
 
     /// Returns `true` if everything needed of a topic is known now.

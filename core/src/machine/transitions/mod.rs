@@ -5,6 +5,7 @@ mod causes;
 mod completion;
 mod connections;
 mod metadata;
+mod notices;
 mod produce;
 mod producer_id;
 mod recovery;
@@ -35,6 +36,7 @@ use super::config::MachineConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
 use super::event::{BatchId, Clock, CloseMode, Event, FlushId};
+use super::identity::Identity;
 use super::identity_manager::IdentityManager;
 use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
@@ -70,6 +72,8 @@ pub struct Machine {
     identities: IdentityManager,
     /// `None` without a `transactional.id`.
     transactions: Option<Box<Transactions>>,
+    /// The identity that was reported last.
+    reported_identity: Option<Identity>,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
@@ -134,6 +138,7 @@ impl Machine {
             effects: VecDeque::new(),
             identities: IdentityManager::new(transactions.is_some()),
             transactions,
+            reported_identity: None,
             identity_error: None,
             split_batches: BTreeMap::new(),
             in_flight_requests: InFlightRequests::default(),
@@ -291,6 +296,9 @@ impl Machine {
                 return Output::Wait(self.timers.next());
             }
             self.dirty = false;
+            if self.config.notices {
+                self.report_identity();
+            }
             if self.transactions.is_some() {
                 self.drive_transaction();
             }
@@ -421,16 +429,6 @@ impl Machine {
         if self.accumulator.mark_unless_queued(index, leader) == Wait::Backoff {
             self.timers.remove(Timer::Retry(index));
         }
-    }
-
-    /// Returns the leader of a partition, if it is known.
-    fn leader(&mut self, index: PartitionIndex) -> Option<i32> {
-        let revision = self.cluster.revision();
-        let partition = self.accumulator.partition_mut(index);
-        if partition.leader.0 != revision {
-            partition.leader = (revision, self.cluster.leader(partition.topic(), partition.number()));
-        }
-        partition.leader.1
     }
 
     /// Records that the capacity of a connection has changed.

@@ -32,9 +32,9 @@ const OVERHEAD: usize = 32;
 /// A partition with a batch in a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchToSend {
-    partition: PartitionIndex,
+    pub(super) partition: PartitionIndex,
     /// The position of the batch.
-    at: usize,
+    pub(super) at: usize,
     topic_id: Uuid,
 }
 
@@ -212,6 +212,9 @@ impl Machine {
             Ok(bytes) => {
                 if let Some(transactions) = &mut self.transactions {
                     transactions.current.is_known = true; // with level 2, also if every batch is refused
+                }
+                if self.config.notices {
+                    self.report_sent(&batches_to_send, id, broker);
                 }
                 let mut sent = SentOfTopic::default();
                 let mut batches = self.in_flight_requests.take_spare();

@@ -80,7 +80,7 @@ impl Machine {
                     self.split(*split);
                     continue;
                 }
-                Effect::Confirmed(_) | Effect::Refused(..) => continue,
+                Effect::Confirmed(_) | Effect::Refused(..) | Effect::Retried(..) => continue,
             };
             return Some(entry);
         }

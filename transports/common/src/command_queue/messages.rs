@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::task::Waker;
 
 use kafka_batch_core::machine::SendReason;
+use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, SendErrorReason};
 
 use super::{CommandQueue, MemoryAcquisition, new_batch, unlock_and_wake};
@@ -31,6 +32,8 @@ pub(crate) struct EnqueueState<'a> {
     pub(crate) partition_count: Option<NonZeroU32>,
     /// Memory, if it was acquired before.
     pub(crate) held: Option<HeldPermits<'a>>,
+    /// The headers that were added to the message at its first attempt, if there is a function that adds some.
+    pub(crate) injected: Option<Box<EncodedHeaders>>,
 }
 
 /// Memory that was acquired for a message. Released when it is dropped.
@@ -70,7 +73,7 @@ impl CommandQueue {
         if let Some(reason) = state.queue_state.refusal() {
             return Err(reason.into());
         }
-        let EnqueueState { partition_count, held } = enqueue_state;
+        let EnqueueState { partition_count, held, .. } = enqueue_state;
         let partition_count = || partition_count.or_else(|| self.topics.fresh_partition_count(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
         let Some(mut partition) = state.gathering.route(to, record.key, partition_count, pick) else {

@@ -6,9 +6,10 @@ use super::*;
 use crate::accepted::BatchOutcome;
 use crate::command_queue::NotAccepted;
 use crate::gathering::Gathering;
+use crate::observers::Observation;
 use crate::oneshot::Receiver;
 use crate::topics::TopicCache;
-use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::{BatchOptions, Fate, Record, SealedBatch, SendErrorReason, TopicPartition};
 
 fn queue_of(bytes: usize) -> CommandQueue {
     CommandQueue::new(bytes, TopicCache::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
@@ -33,7 +34,8 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.enqueue_batch(batch(), to)).poll(&mut context()) else {
+    let Poll::Ready(Ok(receiver)) = pin!(queue.enqueue_batch(batch(), to, Observation::default())).poll(&mut context())
+    else {
         panic!("not accepted")
     };
     receiver
@@ -187,7 +189,7 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.enqueue_batch(batch(), TopicPartition::new("t", 0));
+    let send_next = || queue.enqueue_batch(batch(), TopicPartition::new("t", 0), Observation::default());
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());

@@ -19,6 +19,7 @@ use crate::accepted::{Flushed, TakenBatch};
 use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, EnqueueState, permits};
 use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionIndex};
+use crate::observers::Observation;
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::Permits;
 use crate::topics::TopicCache;
@@ -103,7 +104,7 @@ impl Driver {
                 Command::Send(sender) => {
                     assert!(!self.is_closing, "a batch was accepted after the close");
                     let (sender, taken) = sender.take_batch();
-                    let (batch, _) = taken.expect("it was accepted with a batch");
+                    let (batch, ..) = taken.expect("it was accepted with a batch");
                     self.in_flight.push_back(InFlight::Batch(sender, batch));
                 }
                 Command::SendMessages(gathered) => {
@@ -198,7 +199,7 @@ impl Handle {
     async fn send_batch(&self, value: &str) -> bool {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new(value)]).unwrap();
-        match self.0.enqueue_batch(batch.seal().unwrap(), to()).await {
+        match self.0.enqueue_batch(batch.seal().unwrap(), to(), Observation::default()).await {
             Ok(receiver) => {
                 let outcome = poll_fn(|context| receiver.poll_take(context)).await;
                 outcome.is_ok()

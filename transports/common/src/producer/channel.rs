@@ -14,6 +14,7 @@ use super::Inner;
 use crate::accepted::BatchOutcome;
 use crate::channel_batch::{OutcomeQueue, SealedChannelBatch};
 use crate::command_queue::Acceptance;
+use crate::observers::Observation;
 
 /// A channel over a [`Producer`](crate::Producer).
 pub(crate) struct ProducerChannel<'a> {
@@ -32,9 +33,11 @@ pub(crate) struct ProducerChannel<'a> {
     partition_count: PartitionCount,
 }
 
+type SealResult = Result<(SealedBatch, Observation), SendError>;
+
 struct PendingCheck<'a> {
     id: u64,
-    result: Pin<Box<dyn Future<Output = Result<SealedBatch, SendError>> + Send + 'a>>,
+    result: Pin<Box<dyn Future<Output = SealResult> + Send + 'a>>,
     partition: i32,
 }
 
@@ -73,8 +76,13 @@ impl<'a> ProducerChannel<'a> {
         u32::try_from(partition).is_ok_and(|partition| partition < self.partition_count.partitions)
     }
 
-    fn to_channel_batch(&self, id: u64, partition: i32, batch: SealedBatch) -> SealedChannelBatch {
-        SealedChannelBatch::new(&self.outcomes, id, partition, batch)
+    fn to_channel_batch(
+        &self,
+        id: u64,
+        partition: i32,
+        (batch, observation): (SealedBatch, Observation),
+    ) -> SealedChannelBatch {
+        SealedChannelBatch::new(&self.outcomes, id, partition, batch, observation)
     }
 
     /// Checks and seals batches from the front, until `limit` of them wait for memory.
@@ -92,7 +100,7 @@ impl<'a> ProducerChannel<'a> {
             }
             let Some(ChannelBatch { id, partition, batch }) = batches.pop_front() else { break };
             if self.knows(partition) {
-                match self.producer.seal(batch, partition) {
+                match self.producer.seal(batch, self.topic, partition) {
                     Ok(batch) => self.sealed.push_back(self.to_channel_batch(id, partition, batch)),
                     Err(refused) => self.refuse(id, partition, refused.0, refused.1),
                 }

@@ -5,6 +5,7 @@ mod broker;
 mod channel;
 #[cfg(feature = "metrics")]
 mod facade;
+mod hooks;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use super::*;
 use crate::command_queue::CommandQueue;
 use crate::driver::{Driver, Step};
 use crate::gathering::Gathering;
+use crate::injector::HeaderInjector;
+use crate::observers::Observers;
 use crate::producer::Pending;
 use crate::tls_stream::Security;
 use crate::topics::TopicCache;
@@ -55,8 +58,19 @@ struct World {
 
 impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
+        Self::with_hooks(linger, buffer, options, Observers::default(), HeaderInjector::default())
+    }
+
+    fn with_hooks(
+        linger: Duration,
+        buffer: usize,
+        options: BatchOptions,
+        observers: Observers,
+        injector: HeaderInjector,
+    ) -> Self {
         let topics = TopicCache::new(1, Duration::from_secs(300));
-        let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
+        let queue = CommandQueue::new(buffer, topics, Gathering::new(linger, 2)).hooks(observers, injector);
+        let queue = Arc::new(queue);
         let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));

@@ -59,8 +59,8 @@ fn deliver(in_flight: &InFlight, ids: impl IntoIterator<Item = usize>) {
 fn offsets_are_by_position_in_any_order_of_reports() {
     let in_flight = InFlight::new(ROOMY, TERMS);
     let [one, two] = [accept(&in_flight, 3), accept(&in_flight, 2)];
-    in_flight.finish_produce(one.first, batch(3), None);
-    in_flight.finish_produce(two.first, batch(2), None);
+    in_flight.finish_produce(one.first, batch(3), None, Observation::default());
+    in_flight.finish_produce(two.first, batch(2), None, Observation::default());
     deliver(&in_flight, [4, 1, 0]);
     assert!(answer(&one).is_none() && answer(&two).is_none());
     deliver(&in_flight, [3, 2]);
@@ -79,7 +79,7 @@ fn a_batch_that_is_reported_while_it_is_produced_completes_after_produce() {
     let accepted = accept(&in_flight, 2);
     deliver(&in_flight, [0, 1]);
     assert!(answer(&accepted).is_none());
-    in_flight.finish_produce(accepted.first, batch(2), None);
+    in_flight.finish_produce(accepted.first, batch(2), None, Observation::default());
     assert!(answer(&accepted).unwrap().is_ok());
 }
 
@@ -88,7 +88,7 @@ fn records_after_a_refused_one_are_not_awaited() {
     let in_flight = InFlight::new(ROOMY, TERMS);
     let accepted = accept(&in_flight, 4);
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
-    in_flight.finish_produce(accepted.first, batch(4), Some(Refusal { position: 2, error }));
+    in_flight.finish_produce(accepted.first, batch(4), Some(Refusal { position: 2, error }), Observation::default());
     deliver(&in_flight, [0]);
     in_flight.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
     let failed = answer(&accepted).unwrap().unwrap_err();
@@ -109,7 +109,7 @@ fn a_flush_waits_for_exactly_the_batches_accepted_before_it() {
     assert!(poll(flush.as_mut()).is_pending());
     let after = accept(&in_flight, 1);
     for accepted in before.iter().chain([&after]) {
-        in_flight.finish_produce(accepted.first, batch(1), None);
+        in_flight.finish_produce(accepted.first, batch(1), None, Observation::default());
     }
     deliver(&in_flight, [after.first, 2, 1]);
     assert!(poll(flush.as_mut()).is_pending());
@@ -146,7 +146,7 @@ fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
     for at_once in [false, true] {
         let in_flight = InFlight::new(ROOMY, TERMS);
         let accepted = accept(&in_flight, 1);
-        in_flight.finish_produce(accepted.first, batch(1), None);
+        in_flight.finish_produce(accepted.first, batch(1), None, Observation::default());
         in_flight.close(if at_once { CloseMode::Immediate } else { CloseMode::Graceful });
         in_flight.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
         let error = answer(&accepted).unwrap().unwrap_err();
@@ -168,7 +168,7 @@ fn a_panicking_waker_does_not_prevent_other_wakeups() {
     let waker = Waker::from(Arc::clone(&panicking));
     let mut context = Context::from_waker(&waker);
     let first = accept(&in_flight, 1);
-    in_flight.finish_produce(first.first, batch(1), None);
+    in_flight.finish_produce(first.first, batch(1), None, Observation::default());
     assert!(first.slot.poll_take(&context).is_pending());
     let mut flushes = [Box::pin(in_flight.flush()), Box::pin(in_flight.flush())];
     assert!(flushes.iter_mut().all(|flush| flush.as_mut().poll(&mut context).is_pending()));

@@ -12,6 +12,8 @@ pub(super) struct Broker {
     pub(super) partitions: i32,
     /// The values of each partition.
     pub(super) logs: BTreeMap<i32, Vec<String>>,
+    /// The headers of all records, as `name=value`.
+    pub(super) headers: Vec<String>,
     /// The number of batches that were received.
     pub(super) batches: usize,
     /// Responses to Produce requests.
@@ -20,7 +22,7 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn new(partitions: i32) -> Self {
-        Self { partitions, logs: BTreeMap::new(), batches: 0, held: VecDeque::new() }
+        Self { partitions, logs: BTreeMap::new(), headers: Vec::new(), batches: 0, held: VecDeque::new() }
     }
 
     /// Returns the response, unless the request is one to Produce, whose response is held back.
@@ -99,7 +101,11 @@ impl Broker {
             for batch in RecordBatches::new(take(length)) {
                 self.batches += 1;
                 for record in &batch.unwrap().records(1 << 20).unwrap() {
-                    log.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+                    let (record, text) = (record.unwrap(), |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap());
+                    log.push(text(record.value.unwrap()));
+                    let headers = record.headers.iter();
+                    self.headers
+                        .extend(headers.map(|header| format!("{}={}", header.name, text(header.value.unwrap()))));
                 }
             }
         }
