@@ -15,11 +15,12 @@ use crate::clock::RuntimeClock;
 use crate::command_queue::CommandQueue;
 use crate::connector::{AnyConnector, Connector};
 use crate::driver::Driver;
-use crate::driver_loop::task;
+use crate::driver_loop::{task, task_over};
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
 use crate::local::run_local;
 use crate::local_runtime::{LocalProducerTask, LocalRuntime};
+use crate::network_config::{ADDRESS_FAMILY, ATTEMPT_DELAY, PROXY};
 use crate::producer::Producer;
 use crate::runtime::{ProducerTask, Runtime, Spawn, random_seed};
 use crate::secrets::{shown, shown_name};
@@ -31,7 +32,7 @@ use crate::transactional::{BuildTransactionalError, InitTransactions, Transactio
 
 /// Builds a [`Producer`] from settings with Kafka's names. [`ProducerConfig`] has them with typed values.
 ///
-/// Where a row has several names, the second is librdkafka's. Blank space around a value or an item of a list is ignored, and
+/// Where a row has several names, they are those of Java's client and of librdkafka. Blank space around a value or an item of a list is ignored, and
 /// so is the case of words such as `gzip` or `true`. Numbers are decimal.
 ///
 #[doc = include_str!("settings/table.md")]
@@ -147,8 +148,9 @@ impl<R> ProducerBuilder<R> {
 }
 
 impl<R: Runtime> ProducerBuilder<R> {
-    /// Sets what makes the connections, in place of the runtime's TCP. Default: names are resolved by the runtime, and the
-    /// addresses of a name are tried one after another.
+    /// Sets what makes the connections, in place of the runtime's TCP. The settings of connecting, such as `client.dns.lookup` and
+    /// `socks5.proxy`, are errors then. Default: names are resolved by the runtime, and the addresses of a name are tried as those
+    /// settings say.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
         self
@@ -213,10 +215,22 @@ impl<R: Runtime> ProducerBuilder<R> {
 
     fn assemble_with_task(mut self, parsed: ParsedConfig) -> Result<(Producer, ProducerTask), ConfigError> {
         let connector = self.connector.take();
+        let network = parsed.network.clone();
+        if connector.is_some() {
+            settings::refuse(
+                &network,
+                &[],
+                "the connections are made by the connector, which this setting does not concern: leave it out",
+            )?;
+        }
         let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
         let (producer, driver) = self.assemble(parsed, security, R::seed, clock)?;
-        Ok((producer, task::<R>(driver, connector)))
+        let task = match connector {
+            None => task::<R>(driver, network),
+            Some(connector) => task_over::<R>(driver, connector),
+        };
+        Ok((producer, task))
     }
 }
 
@@ -230,13 +244,17 @@ impl<R: LocalRuntime> ProducerBuilder<R> {
     pub fn build_local(self) -> Result<(Producer, LocalProducerTask), ConfigError> {
         const HOW: &str = "there is no TLS over a runtime whose operations own their buffers: connect without it, or use a \
                            transport over tokio, async-std or smol";
+        const OWN_SOCKETS: &str = "sockets and reverse lookups of such a runtime have no settings: leave it out, or use a transport \
+                                   over tokio, async-std or smol";
         let parsed = self.parse_without_transactions()?;
         if parsed.tls.is_some() {
             let found = if parsed.machine.sasl.is_some() { "sasl_ssl" } else { "ssl" };
             return Setting { name: "security.protocol", found }.wrong(HOW);
         }
+        let network = parsed.network.clone();
+        settings::refuse(&network, &[ADDRESS_FAMILY, ATTEMPT_DELAY, PROXY], OWN_SOCKETS)?;
         let (producer, driver) = self.assemble(parsed, Security::Plaintext, random_seed, RuntimeClock::SYSTEM)?;
-        Ok((producer, Box::pin(run_local::<R>(driver))))
+        Ok((producer, Box::pin(run_local::<R>(driver, network))))
     }
 }
 
@@ -276,6 +294,8 @@ pub(crate) struct Assembly {
     pub(crate) machine: MachineConfig,
     batch_options: BatchOptions,
     linger: Duration,
+    max_block: Option<Duration>,
+    rack: Option<String>,
     brokers: String,
     security: Security,
     token_provider: Option<TokenProvider>,
@@ -294,7 +314,7 @@ impl Assembly {
         seed: u64,
         clock: RuntimeClock,
     ) -> Result<Self, ConfigError> {
-        let ParsedConfig { machine, options: batch_options, linger, brokers, .. } = parsed;
+        let ParsedConfig { machine, options: batch_options, linger, max_block, rack, brokers, .. } = parsed;
         batch_options.clone().build(UNIX_EPOCH)?;
         let mechanism = machine.sasl.as_ref().map(Sasl::mechanism);
         let found = mechanism.map_or("", SaslMechanism::name);
@@ -310,14 +330,24 @@ impl Assembly {
             }
             _ => {}
         }
-        Ok(Self { machine, batch_options, linger, brokers, security, token_provider, seed, clock })
+        Ok(Self { machine, batch_options, linger, max_block, rack, brokers, security, token_provider, seed, clock })
     }
 }
 
 /// Makes a producer and its driver.
 pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
-    let Assembly { machine: mut config, batch_options, linger, brokers, security, token_provider, seed, clock } =
-        assembly;
+    let Assembly {
+        machine: mut config,
+        batch_options,
+        linger,
+        max_block,
+        rack,
+        brokers,
+        security,
+        token_provider,
+        seed,
+        clock,
+    } = assembly;
     // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
     config.split_too_large &= !config.is_transactional();
     let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
@@ -325,8 +355,8 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     // What the machine cannot have in flight is better gathered than queued.
     let max_unfinished = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
     let gathering = Gathering::new(linger, max_unfinished);
-    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
-    let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider);
+    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock).max_block(max_block));
+    let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider).rack(rack);
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
 

@@ -5,6 +5,8 @@ mod broker;
 mod channel;
 #[cfg(feature = "metrics")]
 mod facade;
+mod max_block;
+mod rack;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -55,8 +57,17 @@ struct World {
 
 impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
+        Self::with_queue(linger, buffer, options, |queue| queue)
+    }
+
+    fn with_queue(
+        linger: Duration,
+        buffer: usize,
+        options: BatchOptions,
+        change: impl FnOnce(CommandQueue) -> CommandQueue,
+    ) -> Self {
         let topics = TopicCache::new(1, Duration::from_secs(300));
-        let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
+        let queue = Arc::new(change(CommandQueue::new(buffer, topics, Gathering::new(linger, 2))));
         let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
