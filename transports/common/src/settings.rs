@@ -3,6 +3,8 @@
 //! `table` lists every setting, `forms` has the syntax of values, `config` combines the settings.
 
 mod codec;
+#[cfg(test)]
+mod compared;
 mod config;
 #[cfg(test)]
 mod docs;

@@ -9,7 +9,7 @@ use kafka_batch_core::protocol::Acks;
 
 use super::Setting;
 use super::forms::{
-    Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
+    Always, Form, Hidden, INT, LONG, Level, Mechanism, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
 use super::network_forms::{ATTEMPT_DELAY, BufferSize, FAMILY, LOOKUP, OneAddress, OrSystem, ProxyAddress};
 use super::servers::{Addresses, PROTOCOL, Servers};
@@ -191,12 +191,12 @@ const CODEC: Words<Codec> = Words(&[
     ("zstd", Codec::Zstd),
 ]);
 
-const MECHANISM: Words<SaslMechanism> = Words(&[
+const MECHANISM: Mechanism = Mechanism(Words(&[
     ("PLAIN", SaslMechanism::Plain),
     ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
     ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
     ("OAUTHBEARER", SaslMechanism::OAuthBearer),
-]);
+]));
 
 const RECOVERY: Words<MetadataRecoveryStrategy> =
     Words(&[("rebootstrap", MetadataRecoveryStrategy::Rebootstrap), ("none", MetadataRecoveryStrategy::None)]);
@@ -395,6 +395,6 @@ mod tests {
             assert_eq!(MECHANISM.parse(mechanism.name()).ok(), Some(mechanism));
             assert_eq!(MECHANISM.show(&mechanism), mechanism.name());
         }
-        assert_eq!((CODEC.0.len(), MECHANISM.0.len()), (Codec::ALL.len(), SaslMechanism::ALL.len()));
+        assert_eq!((CODEC.0.len(), MECHANISM.0.0.len()), (Codec::ALL.len(), SaslMechanism::ALL.len()));
     }
 }
