@@ -32,6 +32,7 @@ pub trait Runtime: 'static {
     /// Returns the name of an address by a reverse lookup, without blocking the thread. Default: an error of
     /// [`Unsupported`](io::ErrorKind::Unsupported), which counts like that of an address without a name. For
     /// `client.dns.lookup=resolve_canonical_bootstrap_servers_only`.
+    #[must_use]
     fn canonical_name(address: IpAddr) -> impl Future<Output = io::Result<String>> + Send {
         let _ = address;
         async { Err(io::ErrorKind::Unsupported.into()) }

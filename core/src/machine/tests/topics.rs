@@ -233,8 +233,8 @@ fn a_topic_that_is_deleted_while_sending_is_named_as_deleted_when_the_time_is_ov
     world.pass(at(40_000));
     // With acks=all, the leader may have answered so after its own write (see `verdict`).
     assert_eq!(world.fates()[1..], [(1, UNKNOWN), (2, NOT_WRITTEN)]);
-    let failed = |event| if let &Event::Failed { ref error, .. } = event { Some(error) } else { None };
-    for error in world.events.iter().filter_map(failed) {
+    for event in &world.events {
+        let Event::Failed { error, .. } = event else { continue };
         let FailureReason::TimedOut { cause: Some(cause), .. } = &error.reason else { panic!("{error}") };
         let last = &cause.last_error.as_ref().unwrap().error;
         assert!(matches!(last, LastErrorKind::TopicDeleted(error) if error.code == unknown), "{error}");
