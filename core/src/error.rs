@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`BatchLost`] | [`DeliveryError::remainder`](crate::DeliveryError::remainder) returns it if the batch is lost |
 //! | [`CodecRefused`] | in [`FailureReason::Codec`](crate::FailureReason::Codec): the broker does not support the codec |
+//! | [`BlockedOn`] | in [`SendErrorReason::Blocked`](crate::SendErrorReason::Blocked): what the call has waited for |
 //! | [`NoBrokerCause`] | in [`SendErrorReason::NoBroker`](crate::SendErrorReason::NoBroker): why no broker responds |
 //! | [`AuthenticationError`] | in [`SendErrorReason::Authentication`](crate::SendErrorReason::Authentication): which side refused, and why |
 //! | [`TransportError`] | in variants `Transport`, and as the error of a connection: an error that is particular to one transport |
@@ -46,6 +47,6 @@
 
 pub use crate::failure::{BatchLost, CodecRefused};
 pub use crate::magic::InvalidBrokerVersion;
-pub use crate::send_error::{AuthenticationError, NoBrokerCause};
+pub use crate::send_error::{AuthenticationError, BlockedOn, NoBrokerCause};
 pub use crate::send_message::Rejection;
 pub use crate::transport_error::TransportError;

@@ -121,6 +121,7 @@ fn of_connections() -> Errors {
         Kind::Disconnected { .. } => Kind::Disconnected { how: Disconnect::Broken, error: Some(foreign()) },
         Kind::SetupTimeout { .. } => Kind::SetupTimeout { limit: LIMIT },
         Kind::RequestTimeout { .. } => Kind::RequestTimeout { limit: LIMIT },
+        Kind::Rebootstrap { .. } => Kind::Rebootstrap { limit: LIMIT },
         Kind::Protocol(_) => Kind::Protocol("too short".into()),
         Kind::Foreign(_) => Kind::Foreign(ForeignProtocol::Http),
         Kind::Incompatible(_) => Kind::Incompatible(ApiKey::Produce),
@@ -153,6 +154,7 @@ fn of_connections() -> Errors {
     kinds.extend(every!(LastErrorKind:
         LastErrorKind::Connection(_) => lost().into(),
         LastErrorKind::Broker(_) => refused(ErrorCode::NOT_ENOUGH_REPLICAS).into(),
+        LastErrorKind::TopicDeleted(_) => LastErrorKind::TopicDeleted(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),
     ));
     kinds.extend(every!(TopicLookupError:
         TopicLookupError::Broker(_) => refused(ErrorCode::LEADER_NOT_AVAILABLE).into(),
@@ -253,6 +255,7 @@ fn of_publishing() -> Errors {
         Reason::UnknownPartition { .. } =>
             Reason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 },
         Reason::ExceedsBufferMemory { .. } => Reason::ExceedsBufferMemory { size: 2, limit: 1 },
+        Reason::Blocked { .. } => Reason::Blocked { limit: LIMIT, on: crate::error::BlockedOn::BufferMemory },
         Reason::NoBroker { .. } => {
             let cause = NoBrokerCause::TimedOut { limit: LIMIT, cause: timeout() };
             Reason::NoBroker { brokers: "b:9092".into(), cause }
@@ -431,6 +434,7 @@ fn a_timeout_names_its_setting_and_its_value() {
         (Box::new(NoBrokerCause::TimedOut { limit: LIMIT, cause: None }), "request.timeout.ms"),
         (Box::new(ConnectionErrorKind::RequestTimeout { limit: LIMIT }), "request.timeout.ms"),
         (Box::new(ConnectionErrorKind::SetupTimeout { limit: LIMIT }), "socket.connection.setup.timeout.ms"),
+        (Box::new(ConnectionErrorKind::Rebootstrap { limit: LIMIT }), "metadata.recovery.rebootstrap.trigger.ms"),
     ] {
         assert!(error.to_string().ends_with(&format!(" within {expected} (30000)")), "{error}");
     }

@@ -3,6 +3,7 @@
 //!
 //! The transports choose by themselves. This module is for callers that choose the partition before they fill a batch.
 
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::splitmix64::SplitMix64;
@@ -48,18 +49,29 @@ fn murmur2(bytes: &[u8]) -> u32 {
 /// Chooses a partition for batches without one, and keeps it until a batch has been sent there: the sticky partitioner of
 /// the Java client (KIP-480).
 ///
-/// The choice is pseudo-random and determined by the seed, so that tests can repeat it.
+/// The choice is pseudo-random and determined by the seed, so that tests can repeat it. It can be among the partitions whose leaders are
+/// near ([`prefer`](Self::prefer), KIP-1123).
 #[derive(Clone, Debug)]
 pub struct StickyPartitioner {
     random: SplitMix64,
     current: Option<i32>,
+    /// In ascending order. If it is empty, none is preferred.
+    preferred: Vec<i32>,
 }
 
 impl StickyPartitioner {
     /// Creates a partitioner with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { random: SplitMix64::new(seed), current: None }
+        Self { random: SplitMix64::new(seed), current: None, preferred: Vec::new() }
+    }
+
+    /// Sets the partitions to choose among, such as those whose leaders are in the rack of the producer. If there are none, or none
+    /// that exists, the choice is among all. The current partition stays the same until a batch was sent there.
+    pub fn prefer(&mut self, partitions: impl IntoIterator<Item = i32>) {
+        self.preferred = partitions.into_iter().filter(|&partition| partition >= 0).collect();
+        self.preferred.sort_unstable();
+        self.preferred.dedup();
     }
 
     /// Returns the current partition, from 0 to `partitions` − 1.
@@ -80,12 +92,21 @@ impl StickyPartitioner {
 
     fn choose(&mut self, partitions: NonZeroU32, other_than: Option<i32>) -> i32 {
         let count = partitions.get();
-        let avoided = other_than.filter(|&last| count > 1 && (last as u32) < count);
-        let choices = count - u32::from(avoided.is_some());
-        let mut partition = self.random.below(choices as usize) as i32;
-        if avoided.is_some_and(|avoided| partition >= avoided) {
-            partition += 1;
+        let existing = self.preferred.partition_point(|&partition| (partition as u32) < count);
+        // The partition at a position is the position itself, unless some are preferred.
+        let (choices, position) = match existing {
+            0 => (count as usize, other_than.map(|last| last as usize).filter(|&last| last < count as usize)),
+            existing => {
+                let last = other_than.and_then(|last| self.preferred[..existing].binary_search(&last).ok());
+                (existing, last)
+            }
+        };
+        let avoided = position.filter(|_| choices > 1);
+        let mut chosen = self.random.below(choices - usize::from(avoided.is_some()));
+        if avoided.is_some_and(|avoided| chosen >= avoided) {
+            chosen += 1;
         }
+        let partition = if existing == 0 { chosen as i32 } else { self.preferred[chosen] };
         self.current = Some(partition);
         partition
     }
@@ -125,5 +146,32 @@ mod tests {
         assert_eq!(sticky.partition(NonZeroU32::MIN), 0);
         sticky.batch_sent(NonZeroU32::MIN);
         assert_eq!(sticky.partition(NonZeroU32::MIN), 0);
+    }
+
+    #[test]
+    fn the_choice_is_among_the_preferred_partitions_that_exist() {
+        let (six, three) = (NonZeroU32::new(6).unwrap(), NonZeroU32::new(3).unwrap());
+        let mut sticky = StickyPartitioner::new(42);
+        let chosen = |sticky: &mut StickyPartitioner, partitions| {
+            let chosen: alloc::collections::BTreeSet<i32> = (0..100)
+                .map(|_| {
+                    let before = sticky.partition(partitions);
+                    sticky.batch_sent(partitions);
+                    assert_ne!(sticky.partition(partitions), before);
+                    sticky.partition(partitions)
+                })
+                .collect();
+            Vec::from_iter(chosen)
+        };
+        sticky.prefer([5, 1, 1, -3, 0]);
+        assert_eq!(chosen(&mut sticky, six), [0, 1, 5]);
+        assert_eq!(chosen(&mut sticky, three), [0, 1], "there is no partition 5");
+        sticky.prefer([4, 7]);
+        assert_eq!(chosen(&mut sticky, three), [0, 1, 2], "none of them exists");
+        sticky.prefer([2]);
+        sticky.batch_sent(three);
+        assert_eq!((sticky.partition(three), sticky.batch_sent(three), sticky.partition(three)), (2, (), 2));
+        sticky.prefer([]);
+        assert_eq!(chosen(&mut sticky, three), [0, 1, 2]);
     }
 }

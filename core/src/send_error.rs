@@ -99,6 +99,13 @@ pub enum SendErrorReason {
         /// `buffer.memory` in bytes.
         limit: usize,
     },
+    /// The call has waited for `max.block.ms`.
+    Blocked {
+        /// The value of that setting.
+        limit: Duration,
+        /// What it waited for.
+        on: BlockedOn,
+    },
     /// No broker responds.
     NoBroker {
         /// The addresses that were tried.
@@ -157,6 +164,9 @@ impl fmt::Display for SendErrorReason {
                 f,
                 "the batch has {size} bytes, which exceeds buffer.memory ({limit}): make smaller batches, or raise it"
             ),
+            Self::Blocked { limit, on } => {
+                write!(f, "the call has waited for {on} for {}", Limit("max.block.ms", *limit))
+            }
             Self::NoBroker { brokers, cause } => write!(f, "no broker responds ({}): {cause}", OneLine(brokers)),
             Self::Broker { topic, error } => write!(f, "topic {topic:?}: {error}"),
             Self::Authentication(error) => write!(f, "authentication failed: {error}"),
@@ -181,6 +191,7 @@ impl Error for SendErrorReason {
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
             | Self::ExceedsBufferMemory { .. }
+            | Self::Blocked { .. }
             | Self::Closed
             | Self::Stopped => None,
         }
@@ -266,10 +277,32 @@ impl SendErrorReason {
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         match self {
-            Self::NoBroker { .. } | Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => true,
+            Self::Blocked { .. }
+            | Self::NoBroker { .. }
+            | Self::UnknownTopic { .. }
+            | Self::UnknownPartition { .. } => true,
             Self::Broker { error, .. } => error.is_retriable(),
             _ => false,
         }
+    }
+}
+
+/// What a call waits for before a batch or a message is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockedOn {
+    /// Room in `buffer.memory`.
+    BufferMemory,
+    /// The metadata of a topic.
+    Metadata,
+}
+
+impl fmt::Display for BlockedOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BufferMemory => "room in buffer.memory",
+            Self::Metadata => "the metadata of the topic",
+        })
     }
 }
 

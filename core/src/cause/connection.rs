@@ -89,6 +89,12 @@ pub enum ConnectionErrorKind {
         /// `socket.connection.setup.timeout.ms`, if it is shorter.
         limit: Duration,
     },
+    /// Metadata was needed and not obtained within `metadata.recovery.rebootstrap.trigger.ms`, so all connections are closed, and
+    /// `bootstrap.servers` are connected to (KIP-1102).
+    Rebootstrap {
+        /// The value of that setting.
+        limit: Duration,
+    },
     /// The received bytes violate the protocol.
     Protocol(String),
     /// The first bytes received are not of Kafka's protocol.
@@ -115,6 +121,10 @@ impl fmt::Display for ConnectionErrorKind {
             Self::RequestTimeout { limit } => {
                 write!(f, "a request was not answered within {}", Limit("request.timeout.ms", *limit))
             }
+            Self::Rebootstrap { limit } => {
+                let limit = Limit("metadata.recovery.rebootstrap.trigger.ms", *limit);
+                write!(f, "no broker has given metadata within {limit}")
+            }
             Self::Protocol(violation) => write!(f, "it violates the protocol: {violation}"),
             Self::Foreign(protocol) => protocol.fmt(f),
             Self::Incompatible(api) => {
@@ -138,6 +148,7 @@ impl Error for ConnectionErrorKind {
             Self::ProducerId(error) => error.source(),
             Self::SetupTimeout { .. }
             | Self::RequestTimeout { .. }
+            | Self::Rebootstrap { .. }
             | Self::Protocol(_)
             | Self::Foreign(_)
             | Self::Incompatible(_) => None,

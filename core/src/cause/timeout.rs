@@ -38,6 +38,11 @@ pub enum WaitingFor {
         /// The broker.
         broker: BrokerAddress,
     },
+    /// The next Produce request that `max.produce.requests.per.second` allows.
+    RequestRate {
+        /// The broker.
+        broker: BrokerAddress,
+    },
     /// A response to Metadata, while no broker was reachable; or metadata that names a leader of the partition.
     Metadata,
     /// A producer id, while no broker was reachable.
@@ -60,6 +65,9 @@ impl fmt::Display for WaitingFor {
                 write!(f, "waiting to write {request} to {broker}, begun {} before", Millis(request.elapsed))
             }
             Self::Throttle { broker } => write!(f, "waiting because {broker} throttles this client"),
+            Self::RequestRate { broker } => {
+                write!(f, "waiting to send another request to {broker} (max.produce.requests.per.second)")
+            }
             Self::Metadata => f.write_str("waiting for Metadata"),
             Self::Coordinator => f.write_str("waiting for the transaction coordinator (AddPartitionsToTxn)"),
             Self::ProducerId => f.write_str("waiting for a producer id (InitProducerId)"),
@@ -87,6 +95,10 @@ pub enum LastErrorKind {
     /// A broker answered with a retriable error.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// A broker no longer knows the topic, which existed before. Retried, because a broker can be behind the others, and because a
+    /// topic of the same name may be created: batches without an outcome are sent to that one.
+    #[error("the topic was deleted: {0}")]
+    TopicDeleted(BrokerError),
 }
 
 /// Why a timeout expired: the cause in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and
@@ -118,7 +130,9 @@ impl TimeoutCause {
     #[must_use]
     pub const fn broker_error(&self) -> Option<&BrokerError> {
         match &self.last_error {
-            Some(LastError { error: LastErrorKind::Broker(error), .. }) => Some(error),
+            Some(LastError { error: LastErrorKind::Broker(error) | LastErrorKind::TopicDeleted(error), .. }) => {
+                Some(error)
+            }
             _ => None,
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Address {
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
     brokers: BTreeMap<i32, Address>,
+    /// The racks of those brokers that have one.
+    racks: BTreeMap<i32, String>,
     topics: BTreeMap<String, Topic>,
     /// Increases with every change of a leader or broker.
     revision: u64,
@@ -34,6 +36,8 @@ struct Topic {
     id: Uuid,
     /// The error of the topic in the last response.
     error: Option<BrokerError>,
+    /// Whether it existed in any response.
+    has_existed: bool,
     partitions: BTreeMap<i32, Leadership>,
     /// Why partitions have no leader, by the last response.
     leaderless: BTreeMap<i32, BrokerError>,
@@ -101,7 +105,6 @@ impl Cluster {
         let mut changes = MetadataChanges::default();
         self.revision += 1;
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
-            *self = Self { revision: self.revision, ..Self::default() };
             changes.rebootstrap = true;
             return changes;
         }
@@ -110,6 +113,8 @@ impl Cluster {
             return changes;
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
+        let racks = response.brokers.iter().filter_map(|broker| Some((broker.node_id, broker.rack.clone()?)));
+        self.racks = racks.collect();
         for topic in &response.topics {
             let Some(name) = topic.name.as_ref().filter(|name| source.requested.binary_search(name).is_ok()) else {
                 continue;
@@ -130,11 +135,17 @@ impl Cluster {
                     self.topics.remove(name);
                 }
                 TopicVerdict::Retry | TopicVerdict::Rebootstrap => {
-                    self.topics.insert(name.clone(), Topic::unknown(Some(error())));
+                    let has_existed = self.topics.get(name).is_some_and(|topic| topic.has_existed);
+                    self.topics.insert(name.clone(), Topic { has_existed, ..Topic::unknown(Some(error())) });
                 }
             }
         }
         changes
+    }
+
+    /// Discards everything, to start again from the bootstrap servers.
+    pub(super) fn discard(&mut self) {
+        *self = Self { revision: self.revision + 1, ..Self::default() };
     }
 
     /// Applies the metadata of one topic. Returns `true` if the topic was recreated.
@@ -147,6 +158,7 @@ impl Cluster {
             before.clear();
         }
         known.used = true;
+        known.has_existed = true;
         known.error = None;
         known.leaderless.clear();
         if !update.topic_id.is_zero() {
@@ -271,9 +283,23 @@ impl Cluster {
         u32::try_from(*last).ok()?.checked_add(1)
     }
 
+    /// Returns the partitions of a topic whose leaders are in this rack, in ascending order.
+    pub(super) fn led_in_rack<'c>(&'c self, topic: &str, rack: &'c str) -> impl Iterator<Item = i32> + 'c {
+        let partitions = self.topics.get(topic).into_iter().flat_map(|topic| &topic.partitions);
+        let is_near = move |leader: &i32| self.racks.get(leader).is_some_and(|other| other == rack);
+        partitions.filter(move |(_, known)| known.leader.as_ref().is_some_and(is_near)).map(|(number, _)| *number)
+    }
+
     /// Returns the error of the topic in the last response, if there was one.
     pub(super) fn error(&self, topic: &str) -> Option<&BrokerError> {
         self.topics.get(topic)?.error.as_ref()
+    }
+
+    /// Returns `true` if a broker does not know a topic that was known before. The broker may also be behind the others.
+    pub(super) fn is_deleted(&self, topic: &str) -> bool {
+        let is_unknown = |code| matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID);
+        let topic = self.topics.get(topic).filter(|topic| topic.has_existed);
+        topic.and_then(|topic| topic.error.as_ref()).is_some_and(|error| is_unknown(error.code))
     }
 
     pub(super) fn address(&self, broker: i32) -> Option<&Address> {
@@ -287,7 +313,8 @@ impl Cluster {
 
 impl Topic {
     fn unknown(error: Option<BrokerError>) -> Self {
-        Self { used: true, id: Uuid::ZERO, error, partitions: BTreeMap::new(), leaderless: BTreeMap::new() }
+        let (partitions, leaderless) = (BTreeMap::new(), BTreeMap::new());
+        Self { used: true, id: Uuid::ZERO, error, has_existed: false, partitions, leaderless }
     }
 }
 
@@ -297,187 +324,4 @@ fn address(broker: &MetadataBroker) -> Option<(i32, Address)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::MetadataPartition;
-    use alloc::vec;
-
-    fn partition(index: i32, leader: i32, epoch: i32) -> MetadataPartition {
-        MetadataPartition {
-            error_code: ErrorCode::NONE,
-            partition_index: index,
-            leader_id: leader,
-            leader_epoch: epoch,
-            replica_nodes: vec![],
-            isr_nodes: vec![],
-            offline_replicas: vec![],
-        }
-    }
-
-    fn topic(code: ErrorCode, id: u8, partitions: Vec<MetadataPartition>) -> MetadataTopic {
-        MetadataTopic {
-            error_code: code,
-            name: Some("t".into()),
-            topic_id: Uuid([id; 16]),
-            is_internal: false,
-            partitions,
-            topic_authorized_operations: i32::MIN,
-        }
-    }
-
-    fn response(brokers: &[i32], topics: Vec<MetadataTopic>) -> MetadataResponse {
-        let broker = |&id: &i32| MetadataBroker { node_id: id, host: "h".into(), port: 9000 + id, rack: None };
-        MetadataResponse {
-            throttle_time_ms: 0,
-            brokers: brokers.iter().map(broker).collect(),
-            cluster_id: None,
-            controller_id: -1,
-            topics,
-            cluster_authorized_operations: i32::MIN,
-            error_code: ErrorCode::NONE,
-        }
-    }
-
-    fn from() -> Source<'static> {
-        static REQUESTED: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["t".into()]);
-        Source { broker: None, version: 12, requested: &*REQUESTED }
-    }
-
-    #[test]
-    fn leaders_are_learned_and_stale_metadata_changes_nothing() {
-        let mut cluster = Cluster::default();
-        cluster.apply(
-            &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]),
-            from(),
-        );
-        assert_eq!((cluster.leader("t", 0), cluster.leader("t", 1), cluster.leader("t", 2)), (Some(1), Some(2), None));
-        assert_eq!(cluster.partition_count("t"), Some(2));
-        cluster.apply(
-            &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]),
-            from(),
-        );
-        assert_eq!((cluster.leader("t", 0), cluster.leader("t", 1)), (Some(1), Some(1)));
-        assert_eq!(cluster.address(2).unwrap().port, 9002);
-    }
-
-    #[test]
-    fn a_lower_epoch_is_accepted_in_the_end_if_no_leader_is_known() {
-        let mut cluster = Cluster::default();
-        let answer = |epoch| response(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
-        cluster.apply(&answer(i32::MAX), from());
-        cluster.forget_leader("t", 0, 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        let leaders = [0; 5].map(|_| {
-            cluster.apply(&answer(4), from());
-            cluster.leader("t", 0)
-        });
-        assert_eq!(leaders, [None, None, None, None, Some(1)]);
-        cluster.apply(&answer(3), from());
-        assert_eq!(cluster.leader("t", 0), Some(1), "the known leader is kept");
-    }
-
-    #[test]
-    fn epochs_of_old_metadata_versions_are_ignored() {
-        let mut cluster = Cluster::default();
-        let answer =
-            |leader, epoch| response(&[1, 2], vec![topic(ErrorCode::NONE, 0, vec![partition(0, leader, epoch)])]);
-        cluster.apply(&answer(1, 5), Source { version: 8, ..from() });
-        cluster.apply(&answer(2, 4), Source { version: 8, ..from() });
-        assert_eq!(cluster.leader("t", 0), Some(2));
-    }
-
-    #[test]
-    fn topics_not_requested_are_ignored_and_removed_partitions_are_forgotten() {
-        let mut cluster = Cluster::default();
-        let two = response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 1), partition(1, 1, 1)])]);
-        cluster.apply(&two, Source { requested: &[], ..from() });
-        assert!(cluster.is_unused());
-        cluster.apply(&two, from());
-        assert_eq!(cluster.partition_count("t"), Some(2));
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 2)])]), from());
-        assert_eq!(cluster.partition_count("t"), Some(1));
-    }
-
-    #[test]
-    fn a_leader_that_is_not_among_the_brokers_is_unknown() {
-        let mut cluster = Cluster::default();
-        cluster.apply(
-            &response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]),
-            from(),
-        );
-        assert_eq!(cluster.leader("t", 0), None);
-        cluster.apply(&response(&[2], vec![]), from());
-        assert_eq!(cluster.leader("t", 1), None, "it left the cluster");
-    }
-
-    #[test]
-    fn a_response_without_brokers_is_ignored() {
-        let mut cluster = Cluster::default();
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
-        assert!(
-            cluster
-                .apply(&response(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from())
-                .has_no_brokers
-        );
-        assert_eq!(cluster.leader("t", 0), Some(1));
-    }
-
-    #[test]
-    fn topics_become_known_are_recreated_and_refused() {
-        let mut cluster = Cluster::default();
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), from());
-        assert_eq!(cluster.error("t").unwrap().code, ErrorCode::LEADER_NOT_AVAILABLE);
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
-        assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
-        let changes = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
-        assert_eq!(changes.recreated, ["t"]);
-        assert_eq!((cluster.leader("t", 0), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
-        let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-        let changes =
-            cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
-        assert_eq!(
-            changes.refused,
-            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).with_version(12).with_broker(1))]
-        );
-        assert_eq!(cluster.leader("t", 0), None);
-    }
-
-    #[test]
-    fn a_forgotten_leader_is_known_again_after_metadata() {
-        let mut cluster = Cluster::default();
-        let answer = response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
-        cluster.apply(&answer, from());
-        cluster.forget_leader("t", 0, 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        assert_eq!(cluster.leader("t", 0), Some(1), "another broker leads");
-        cluster.forget_leader("t", 0, 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        assert_eq!(cluster.leader("t", 0), None);
-        cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), from());
-        assert_eq!(cluster.leader("t", 0), None, "stale metadata");
-        cluster.apply(&answer, from());
-        assert_eq!(cluster.leader("t", 0), Some(1));
-        cluster.forget_leader("t", 0, 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
-        assert_eq!((cluster.leader("t", 0), cluster.topic_id("t")), (None, Uuid::ZERO));
-        cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), from());
-        assert_eq!(cluster.leader("t", 0), Some(2), "epochs start again");
-    }
-
-    #[test]
-    fn leader_hints_are_followed_if_they_are_newer_and_have_an_address() {
-        let mut cluster = Cluster::default();
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
-        let hint = |leader_id, leader_epoch| LeaderIdAndEpoch { leader_id, leader_epoch };
-        let endpoint = NodeEndpoint { node_id: 3, host: "new".into(), port: 9003, rack: None };
-        assert!(!cluster.hint("t", 0, hint(3, 5), core::slice::from_ref(&endpoint)), "not newer");
-        assert!(!cluster.hint("t", 0, hint(4, 6), core::slice::from_ref(&endpoint)), "no address is known");
-        assert!(cluster.hint("t", 0, hint(3, 6), &[endpoint]));
-        assert_eq!((cluster.leader("t", 0), cluster.address(3).unwrap().host.as_str()), (Some(3), "new"));
-    }
-
-    #[test]
-    fn after_rebootstrap_nothing_is_known() {
-        let mut cluster = Cluster::default();
-        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
-        let answer = MetadataResponse { error_code: ErrorCode::REBOOTSTRAP_REQUIRED, ..response(&[], vec![]) };
-        assert!(cluster.apply(&answer, from()).rebootstrap);
-        assert_eq!(cluster.brokers().count(), 0);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::credentials::Sasl;
@@ -65,6 +66,16 @@ pub struct MachineConfig {
     /// `metadata.max.idle.ms`: topics and partitions for which nothing was sent are forgotten after this time, at the
     /// latest after twice this time, and requested again when they are needed again. Default 5 min.
     pub metadata_max_idle: Duration,
+    /// `metadata.recovery.strategy`: whether `bootstrap.servers` are used again when no known broker can be reached. Default
+    /// [`Rebootstrap`](MetadataRecoveryStrategy::Rebootstrap).
+    pub metadata_recovery_strategy: MetadataRecoveryStrategy,
+    /// `metadata.recovery.rebootstrap.trigger.ms`: how long metadata may be needed and not be obtained before everything known of
+    /// the cluster is discarded, and all connections are closed (KIP-1102). Default 5 min. [`Duration::MAX`]: never. Without effect
+    /// if the strategy is [`None`](MetadataRecoveryStrategy::None).
+    pub metadata_recovery_rebootstrap_trigger: Duration,
+    /// The limit of the rate of Produce requests to each broker, per second. Up to 100 ms of unused time are kept for bursts.
+    /// Default `None`: no limit.
+    pub max_produce_requests_per_second: Option<NonZeroU32>,
     /// `max.request.size`: the size limit of a request in bytes. Default 1 048 576. A larger batch is sent in a request
     /// of its own.
     pub max_request_size: usize,
@@ -103,6 +114,18 @@ pub struct MachineConfig {
     pub notices: bool,
 }
 
+/// What is done when no broker that metadata has named can be reached (KIP-899).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// Exhaustive on purpose: these are Kafka's.
+pub enum MetadataRecoveryStrategy {
+    /// The known brokers are tried again, and no others.
+    None,
+    /// `bootstrap.servers` are tried, too. If metadata is not obtained for
+    /// [a time](MachineConfig::metadata_recovery_rebootstrap_trigger), or a broker responds REBOOTSTRAP_REQUIRED, they alone are.
+    #[default]
+    Rebootstrap,
+}
+
 impl MachineConfig {
     /// Returns Kafka's defaults, with these bootstrap servers.
     pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
@@ -123,6 +146,9 @@ impl MachineConfig {
             connections_max_idle: Duration::from_secs(540),
             metadata_max_age: Duration::from_secs(300),
             metadata_max_idle: Duration::from_secs(300),
+            metadata_recovery_strategy: MetadataRecoveryStrategy::default(),
+            metadata_recovery_rebootstrap_trigger: Duration::from_secs(300),
+            max_produce_requests_per_second: None,
             max_request_size: 1_048_576,
             buffer_memory: 33_554_432,
             socket_connection_setup_timeout: Duration::from_secs(10),

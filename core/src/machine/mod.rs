@@ -129,6 +129,7 @@ mod partition;
 mod partition_numbers;
 mod query;
 mod queue;
+mod request_rate;
 mod sasl;
 mod schedule;
 mod scram;
@@ -147,7 +148,7 @@ mod verdict;
 mod versions;
 mod write_queue;
 
-pub use self::config::MachineConfig;
+pub use self::config::{MachineConfig, MetadataRecoveryStrategy};
 pub use self::credentials::{
     Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
     ScramHash,

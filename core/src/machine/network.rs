@@ -6,10 +6,11 @@ use core::time::Duration;
 
 use super::backoff::{Backoff, ConnectionRng, Seed};
 use super::cluster::{Address, Cluster};
-use super::config::MachineConfig;
+use super::config::{MachineConfig, MetadataRecoveryStrategy};
 use super::connection::Connection;
 use super::io::ConnectionId;
 use super::node::Node;
+use super::request_rate::{RequestBucket, RequestRate};
 use super::stats::{BrokerCounters, BrokerStats};
 use crate::cause::{BrokerAddress, ConnectionError};
 use crate::magic::BrokerVersion;
@@ -36,6 +37,7 @@ struct NodeState {
     connection: Option<ConnectionId>,
     failures: u32,
     not_before: Instant,
+    produce_requests: RequestBucket,
     /// It closed the connection on ApiVersions, or did not respond to it: next time ApiVersions is skipped, if there is
     /// a fallback version.
     rejected_api_versions: bool,
@@ -216,6 +218,20 @@ impl Network {
         }
     }
 
+    /// Returns when a Produce request may be sent to this node by the limit of their rate, if not now.
+    pub(super) fn rate_limited_until(&self, node: Node, config: &MachineConfig, now: Instant) -> Option<Instant> {
+        let rate = RequestRate::per_second(config.max_produce_requests_per_second?);
+        self.nodes.get(&node)?.produce_requests.blocked_until(rate, now)
+    }
+
+    /// Counts a Produce request to this node. Returns when the next one may be sent, if not now.
+    pub(super) fn count_produce(&mut self, node: Node, config: &MachineConfig, now: Instant) -> Option<Instant> {
+        let rate = RequestRate::per_second(config.max_produce_requests_per_second?);
+        let bucket = &mut self.nodes.get_mut(&node)?.produce_requests;
+        bucket.sent(rate, now);
+        bucket.blocked_until(rate, now)
+    }
+
     /// Returns the connection with the fewest requests in flight, of those on which a request may be sent now.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
@@ -230,8 +246,8 @@ impl Network {
         connecting.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
     }
 
-    /// Returns a node to connect to when any broker will do: a known broker or, if all of them have failed, a bootstrap
-    /// server as well.
+    /// Returns a node to connect to when any broker will do: a known broker or, if all of them have failed and the strategy is
+    /// to use them again, a bootstrap server as well.
     ///
     /// # Errors
     /// No attempt may start now. Returns when the next one may, or `None` if connections to all nodes exist or are
@@ -245,7 +261,11 @@ impl Network {
         let failed = |node: &Node| self.nodes.get(node).is_some_and(|state| state.failures > 0);
         let brokers = || cluster.brokers().map(Node::Broker);
         let bootstrap = (0..config.bootstrap_servers.len()).map(Node::Bootstrap);
-        let bootstrap = bootstrap.filter(|_| brokers().all(|node| failed(&node)));
+        let is_used = match config.metadata_recovery_strategy {
+            MetadataRecoveryStrategy::Rebootstrap => brokers().all(|node| failed(&node)),
+            MetadataRecoveryStrategy::None => brokers().next().is_none(),
+        };
+        let bootstrap = bootstrap.filter(|_| is_used);
         let nodes: alloc::vec::Vec<Node> = brokers().chain(bootstrap).collect();
         let mut soonest: Option<Instant> = None;
         for step in 0..nodes.len() {

@@ -126,9 +126,11 @@ impl Sequence {
         self.identity == Some(identity) && self.confirmed_by == Some(broker)
     }
 
-    /// Records that the topic was recreated: its brokers do not know the producer.
+    /// Records that the topic was recreated: its brokers do not know the producer, and its offsets have nothing to do with those
+    /// before.
     pub(super) fn clear_confirmation(&mut self) {
         self.confirmed_by = None;
+        self.confirmed_end = None;
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) enum Timer {
     Delivery,
     /// Metadata may be requested again.
     MetadataRetry,
+    /// Metadata has been needed, and not been obtained, for `metadata.recovery.rebootstrap.trigger.ms`.
+    Rebootstrap,
+    /// Another Produce request may be sent to a node, by the limit of their rate.
+    Rate(Node),
     /// Metadata is too old.
     MetadataAge,
     /// Unused topics and partitions are forgotten.

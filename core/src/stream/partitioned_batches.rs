@@ -144,7 +144,7 @@ impl PartitionedBatches {
     ///
     /// With the same seed, several producers begin with the same partition.
     #[must_use]
-    pub const fn seed(mut self, seed: u64) -> Self {
+    pub fn seed(mut self, seed: u64) -> Self {
         self.sticky = StickyPartitioner::new(seed);
         self
     }

@@ -80,7 +80,7 @@ fn find(address: SocketAddr) -> Option<(Arc<Shared>, i32)> {
 /// use std::time::Instant;
 ///
 /// use kafka_batch_testing::{MemoryStream, TestCluster};
-/// use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+/// use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, SocketOptions, Spawn, runtime_producer};
 /// use tokio::time::{Sleep, sleep_until};
 ///
 /// runtime_producer! {
@@ -101,7 +101,7 @@ fn find(address: SocketAddr) -> Option<(Arc<Shared>, i32)> {
 ///         Ok(vec![SocketAddr::new(ip, port)])
 ///     }
 ///
-///     async fn connect(address: SocketAddr) -> io::Result<MemoryStream> {
+///     async fn connect(address: SocketAddr, _: &SocketOptions) -> io::Result<MemoryStream> {
 ///         MemoryStream::connect(address)
 ///     }
 ///

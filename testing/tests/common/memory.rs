@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use kafka_batch_testing::MemoryStream;
-use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, SocketOptions, Spawn, runtime_producer};
 use tokio::time::{Sleep, sleep_until};
 
 runtime_producer! {
@@ -28,7 +28,7 @@ impl Runtime for Memory {
         Ok(vec![SocketAddr::new(ip, port)])
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
+    async fn connect(address: SocketAddr, _: &SocketOptions) -> io::Result<Self::Stream> {
         MemoryStream::connect(address)
     }
 

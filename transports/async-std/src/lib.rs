@@ -53,16 +53,17 @@
 mod sockets;
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::time::Instant;
 
 use async_io::{Async, Timer};
 pub use kafka_batch_transport::{
-    BuildTransactionalError, ConfigError, InitTransactions, Pending, PendingRecord, Producer, ProducerBuilder,
-    ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, StatsError, Transaction, TransactionalProducer,
+    AddressFamily, BuildTransactionalError, ConfigError, DnsLookup, InitTransactions, Pending, PendingRecord, Producer,
+    ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, Socks5Error, Socks5ErrorKind,
+    Socks5Reply, StatsError, Transaction, TransactionalProducer,
 };
-use kafka_batch_transport::{Runtime, runtime_producer};
+use kafka_batch_transport::{Runtime, SocketOptions, runtime_producer};
 
 runtime_producer! {
     /// A producer over async-std. See [`ProducerBuilder`] for its settings.
@@ -93,8 +94,12 @@ macro_rules! over_async_io {
                 sockets::resolve(host, port).await
             }
 
-            async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
-                sockets::connect(address).await
+            async fn canonical_name(address: IpAddr) -> io::Result<String> {
+                sockets::canonical_name(address).await
+            }
+
+            async fn connect(address: SocketAddr, options: &SocketOptions) -> io::Result<Async<TcpStream>> {
+                sockets::connect(address, options).await
             }
 
             fn timer(at: Instant) -> Timer {

@@ -53,6 +53,7 @@ pub(crate) mod tests {
     use futures_io::{AsyncRead, AsyncWrite};
 
     use super::*;
+    use crate::network_config::SocketOptions;
     use crate::producer::Producer;
 
     /// A runtime whose timers fire when a test sets `fires`, and record what they were set to.
@@ -106,7 +107,7 @@ pub(crate) mod tests {
             Ok(Vec::new())
         }
 
-        async fn connect(_: SocketAddr) -> io::Result<NoStream> {
+        async fn connect(_: SocketAddr, _: &SocketOptions) -> io::Result<NoStream> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

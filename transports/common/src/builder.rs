@@ -17,12 +17,13 @@ use crate::clock::RuntimeClock;
 use crate::command_queue::CommandQueue;
 use crate::connector::{AnyConnector, Connector};
 use crate::driver::Driver;
-use crate::driver_loop::task;
+use crate::driver_loop::{task, task_over};
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
 use crate::injector::HeaderInjector;
 use crate::local::run_local;
 use crate::local_runtime::{LocalProducerTask, LocalRuntime};
+use crate::network_config::{ADDRESS_FAMILY, ATTEMPT_DELAY, PROXY};
 use crate::observers::Observers;
 use crate::producer::Producer;
 use crate::runtime::{ProducerTask, Runtime, Spawn, random_seed};
@@ -35,7 +36,7 @@ use crate::transactional::{BuildTransactionalError, InitTransactions, Transactio
 
 /// Builds a [`Producer`] from settings with Kafka's names. [`ProducerConfig`] has them with typed values.
 ///
-/// Where a row has several names, the second is librdkafka's. Blank space around a value or an item of a list is ignored, and
+/// Where a row has several names, they are those of Java's client and of librdkafka. Blank space around a value or an item of a list is ignored, and
 /// so is the case of words such as `gzip` or `true`. Numbers are decimal.
 ///
 #[doc = include_str!("settings/table.md")]
@@ -155,8 +156,9 @@ impl<R> ProducerBuilder<R> {
 }
 
 impl<R: Runtime> ProducerBuilder<R> {
-    /// Sets what makes the connections, in place of the runtime's TCP. Default: names are resolved by the runtime, and the
-    /// addresses of a name are tried one after another.
+    /// Sets what makes the connections, in place of the runtime's TCP. The settings of connecting, such as `client.dns.lookup` and
+    /// `socks5.proxy`, are errors then. Default: names are resolved by the runtime, and the addresses of a name are tried as those
+    /// settings say.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
         self
@@ -221,10 +223,22 @@ impl<R: Runtime> ProducerBuilder<R> {
 
     fn assemble_with_task(mut self, parsed: ParsedConfig) -> Result<(Producer, ProducerTask), ConfigError> {
         let connector = self.connector.take();
+        let network = parsed.network.clone();
+        if connector.is_some() {
+            settings::refuse(
+                &network,
+                &[],
+                "the connections are made by the connector, which this setting does not concern: leave it out",
+            )?;
+        }
         let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
         let (producer, driver) = self.assemble(parsed, security, R::seed, clock)?;
-        Ok((producer, task::<R>(driver, connector)))
+        let task = match connector {
+            None => task::<R>(driver, network),
+            Some(connector) => task_over::<R>(driver, connector),
+        };
+        Ok((producer, task))
     }
 }
 
@@ -238,13 +252,17 @@ impl<R: LocalRuntime> ProducerBuilder<R> {
     pub fn build_local(self) -> Result<(Producer, LocalProducerTask), ConfigError> {
         const HOW: &str = "there is no TLS over a runtime whose operations own their buffers: connect without it, or use a \
                            transport over tokio, async-std or smol";
+        const OWN_SOCKETS: &str = "sockets and reverse lookups of such a runtime have no settings: leave it out, or use a transport \
+                                   over tokio, async-std or smol";
         let parsed = self.parse_without_transactions()?;
         if parsed.tls.is_some() {
             let found = if parsed.machine.sasl.is_some() { "sasl_ssl" } else { "ssl" };
             return Setting { name: "security.protocol", found }.wrong(HOW);
         }
+        let network = parsed.network.clone();
+        settings::refuse(&network, &[ADDRESS_FAMILY, ATTEMPT_DELAY, PROXY], OWN_SOCKETS)?;
         let (producer, driver) = self.assemble(parsed, Security::Plaintext, random_seed, RuntimeClock::SYSTEM)?;
-        Ok((producer, Box::pin(run_local::<R>(driver))))
+        Ok((producer, Box::pin(run_local::<R>(driver, network))))
     }
 }
 
@@ -285,6 +303,8 @@ pub(crate) struct Assembly {
     pub(crate) machine: MachineConfig,
     batch_options: BatchOptions,
     linger: Duration,
+    max_block: Option<Duration>,
+    rack: Option<String>,
     brokers: String,
     security: Security,
     token_provider: Option<TokenProvider>,
@@ -305,7 +325,7 @@ impl Assembly {
         seed: u64,
         clock: RuntimeClock,
     ) -> Result<Self, ConfigError> {
-        let ParsedConfig { machine, options: batch_options, linger, brokers, .. } = parsed;
+        let ParsedConfig { machine, options: batch_options, linger, max_block, rack, brokers, .. } = parsed;
         batch_options.clone().build(UNIX_EPOCH)?;
         let mechanism = machine.sasl.as_ref().map(Sasl::mechanism);
         let found = mechanism.map_or("", SaslMechanism::name);
@@ -322,7 +342,20 @@ impl Assembly {
             _ => {}
         }
         let (observers, injector) = (Observers::default(), HeaderInjector::default());
-        Ok(Self { machine, batch_options, linger, brokers, security, token_provider, observers, injector, seed, clock })
+        Ok(Self {
+            machine,
+            batch_options,
+            linger,
+            max_block,
+            rack,
+            brokers,
+            security,
+            token_provider,
+            observers,
+            injector,
+            seed,
+            clock,
+        })
     }
 }
 
@@ -332,6 +365,8 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
         machine: mut config,
         batch_options,
         linger,
+        max_block,
+        rack,
         brokers,
         security,
         token_provider,
@@ -349,8 +384,9 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     let gathering = Gathering::new(linger, max_unfinished);
     config.notices = !observers.is_empty();
     let observers = observers.client_id(&config.client_id);
-    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock).hooks(observers, injector));
-    let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider);
+    let queue = CommandQueue::new(limit, topics, gathering).clock(clock).max_block(max_block);
+    let queue = Arc::new(queue.hooks(observers, injector));
+    let driver = Driver::new(config, security, seed, Arc::clone(&queue)).token_provider(token_provider).rack(rack);
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
 

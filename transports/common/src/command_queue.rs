@@ -4,6 +4,7 @@
 //! its next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition;
 //! batches are sealed without it. Wakers are called after it is released, because they are foreign code.
 
+mod blocked;
 mod channel;
 mod memory;
 mod messages;
@@ -14,11 +15,14 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use kafka_batch_core::error::BlockedOn;
 use kafka_batch_core::machine::{CloseMode, SendReason, Stats};
 use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
+pub(crate) use self::blocked::BlockTimer;
+use self::blocked::BlockedCalls;
 pub(crate) use self::channel::Acceptance;
 use self::memory::{MemoryAcquisition, Waits};
 pub(crate) use self::messages::{EnqueueOutcome, EnqueueState};
@@ -63,12 +67,16 @@ pub(crate) struct CommandQueue {
     pub(crate) clock: RuntimeClock,
     pub(crate) observers: Observers,
     pub(crate) injector: HeaderInjector,
+    /// How long a call may wait (`max.block.ms`).
+    max_block: Option<Duration>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     queue_state: QueueState,
     semaphore: Semaphore,
+    /// The calls that wait for memory or metadata.
+    blocked: BlockedCalls,
     commands: Vec<Command>,
     /// Whether any batch or message was accepted yet.
     has_accepted: bool,
@@ -122,6 +130,7 @@ impl CommandQueue {
             queue_state: QueueState::Open,
             // Records are limited over librdkafka only (`queue.buffering.max.messages`).
             semaphore: Semaphore::new(Permits { records: usize::MAX, bytes }),
+            blocked: BlockedCalls::default(),
             commands: Vec::new(),
             has_accepted: false,
             gathering,
@@ -139,6 +148,7 @@ impl CommandQueue {
             clock: RuntimeClock::SYSTEM,
             observers: Observers::default(),
             injector: HeaderInjector::default(),
+            max_block: None,
         }
     }
 
@@ -208,8 +218,16 @@ impl CommandQueue {
         needed: Permits,
         take: impl FnOnce() -> Option<QueuedBatch>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
-        let mut acquisition = MemoryAcquisition::new(self);
-        let mut state = poll_fn(|context| self.poll_acquire(&mut acquisition, needed, context)).await?;
+        let (mut acquisition, mut timer) = (MemoryAcquisition::new(self), BlockTimer::new(self));
+        let acquired = poll_fn(|context| {
+            let acquired = self.poll_acquire(&mut acquisition, needed, context);
+            match acquired {
+                Poll::Pending => timer.poll(BlockedOn::BufferMemory, context).map(Err),
+                ready => ready,
+            }
+        });
+        let mut state = acquired.await?;
+        timer.stop(&mut state);
         let Some(queued) = take() else {
             let granted = state.semaphore.release(needed);
             drop(state);
@@ -346,17 +364,23 @@ impl CommandQueue {
         while let Some(gathered) = state.gathering.take_ready(now) {
             self.push_messages(&mut state, gathered);
         }
-        let before = mem::replace(deadline, state.gathering.next_deadline());
+        let blocked = state.blocked.take_due(now);
+        let next = state.gathering.next_deadline().into_iter().chain(state.blocked.next_deadline()).min();
+        let before = mem::replace(deadline, next);
         let is_earlier = deadline.is_some_and(|deadline| before.is_none_or(|before| deadline < before));
-        if !state.commands.is_empty() || is_earlier {
+        let polled = if !state.commands.is_empty() || is_earlier {
             mem::swap(commands, &mut state.commands);
-            return Poll::Ready(());
-        }
-        match &mut state.driver_waker {
-            Some(driver_waker) => driver_waker.clone_from(context.waker()),
-            driver_waker @ None => *driver_waker = Some(context.waker().clone()),
-        }
-        Poll::Pending
+            Poll::Ready(())
+        } else {
+            match &mut state.driver_waker {
+                Some(driver_waker) => driver_waker.clone_from(context.waker()),
+                driver_waker @ None => *driver_waker = Some(context.waker().clone()),
+            }
+            Poll::Pending
+        };
+        drop(state);
+        blocked.into_iter().for_each(wake);
+        polled
     }
 
     /// Releases the memory of a completed batch, and wakes the callers that can be accepted now.
@@ -384,7 +408,7 @@ impl CommandQueue {
     /// Returns `true` if no memory is acquired, and no message is gathered.
     pub(crate) fn is_idle(&self) -> bool {
         let state = lock(&self.state);
-        state.semaphore.is_idle() && state.gathering.is_empty()
+        state.semaphore.is_idle() && state.gathering.is_empty() && state.blocked.is_empty()
     }
 }
 

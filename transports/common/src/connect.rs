@@ -1,73 +1,153 @@
-//! Connecting to a broker by host name.
+//! Connecting to a broker by host name, directly or through a proxy.
 
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use crate::happy_eyeballs::{Failed, connect_to_any, in_order};
 use crate::local_runtime::LocalRuntime;
+use crate::network_config::{AddressFamily, DnsLookup, NetworkConfig};
 use crate::runtime::Runtime;
+use crate::socks5::{self, Socks5ErrorKind};
+use crate::target::Target;
 
-/// Connects to a host by name.
+/// A connection to a broker.
+#[derive(Debug)]
+pub(crate) struct Connected<S> {
+    pub(crate) stream: S,
+    /// The name that replaces the target's in the broker's certificate.
+    pub(crate) canonical_name: Option<String>,
+}
+
+impl<S> Connected<S> {
+    pub(crate) const fn new(stream: S) -> Self {
+        Self { stream, canonical_name: None }
+    }
+}
+
+/// Connects to a broker. There is no timeout here: the machine abandons an attempt after `socket.connection.setup.timeout.ms`.
 pub(crate) async fn connect<R: Runtime>(
-    host: String,
-    port: u16,
-    until: Instant,
-    failures: usize,
-) -> io::Result<R::Stream> {
-    let is_address = host.parse::<IpAddr>().is_ok();
-    let addresses = R::resolve(host, port).await?;
-    let connect = |address, limit| timeout(R::connect(address), R::timer(R::now() + limit));
-    connect_to_any(addresses, until, failures, R::now, connect).await.map_err(|failed| failed.into_error(is_address))
+    target: Target,
+    config: Arc<NetworkConfig>,
+) -> io::Result<Connected<R::Stream>> {
+    let operations = Operations {
+        resolve: R::resolve,
+        canonical_name: R::canonical_name,
+        connect: |address| R::connect(address, &config.socket),
+        sleep: |delay| R::timer(R::now() + delay),
+    };
+    let Some(proxy) = &config.proxy else { return operations.dial(target, &config).await };
+    let dialed = operations.dial(proxy.target(target.failures), &config).await;
+    let mut stream = dialed.map_err(|error| proxy.error(Socks5ErrorKind::Unreachable(error)))?.stream;
+    let mut handshake = proxy.handshake(&target.host, target.port)?;
+    socks5::run(&mut handshake, &mut stream).await.map_err(|error| proxy.error(error))?;
+    Ok(Connected::new(stream))
 }
 
 /// As [`connect`], with futures that need not be `Send`.
 pub(crate) async fn connect_local<R: LocalRuntime>(
-    host: String,
-    port: u16,
-    until: Instant,
-    failures: usize,
+    target: Target,
+    config: Arc<NetworkConfig>,
 ) -> io::Result<(R::Reader, R::Writer)> {
-    let is_address = host.parse::<IpAddr>().is_ok();
-    let addresses = R::resolve(host, port).await?;
-    let connect = |address, limit| timeout(R::connect(address), R::sleep_until(Instant::now() + limit));
-    connect_to_any(addresses, until, failures, Instant::now, connect)
-        .await
-        .map_err(|failed| failed.into_error(is_address))
+    let operations = Operations {
+        resolve: R::resolve,
+        canonical_name: |_| async { Err(io::ErrorKind::Unsupported.into()) }, // refused by `build_local`
+        connect: R::connect,
+        sleep: |delay| R::sleep_until(Instant::now() + delay),
+    };
+    let Some(proxy) = &config.proxy else { return Ok(operations.dial(target, &config).await?.stream) };
+    let dialed = operations.dial(proxy.target(target.failures), &config).await;
+    let (mut reader, mut writer) = dialed.map_err(|error| proxy.error(Socks5ErrorKind::Unreachable(error)))?.stream;
+    let mut handshake = proxy.handshake(&target.host, target.port)?;
+    socks5::run_local::<R>(&mut handshake, &mut reader, &mut writer).await.map_err(|error| proxy.error(error))?;
+    Ok((reader, writer))
 }
 
-/// Why no address of a broker accepted a connection: the last error, and the address that it is about.
-#[derive(Debug)]
-struct Failed {
-    address: Option<SocketAddr>,
-    error: io::Error,
+/// What a runtime does to connect, as functions: the futures of some are `Send`, and those of others are not.
+struct Operations<A, B, C, D> {
+    resolve: A,
+    canonical_name: B,
+    connect: C,
+    sleep: D,
 }
 
-impl Failed {
-    /// Returns the error. It names the address, unless the broker's host is an address itself, which errors name in any case.
-    fn into_error(self, is_address: bool) -> io::Error {
-        match self {
-            Self { address: Some(address), error } if !is_address => {
-                io::Error::new(error.kind(), AtAddress { address, error })
-            }
-            Self { error, .. } => error,
+impl<A, AF, B, BF, C, CF, D, DF, S> Operations<A, B, C, D>
+where
+    A: Fn(String, u16) -> AF,
+    AF: Future<Output = io::Result<Vec<SocketAddr>>>,
+    B: Fn(IpAddr) -> BF,
+    BF: Future<Output = io::Result<String>>,
+    C: Fn(SocketAddr) -> CF,
+    CF: Future<Output = io::Result<S>>,
+    D: Fn(Duration) -> DF,
+    DF: Future,
+{
+    /// Resolves the host, and connects to one of its addresses.
+    async fn dial(&self, target: Target, config: &NetworkConfig) -> io::Result<Connected<S>> {
+        let Target { host, port, failures, is_bootstrap } = target;
+        let is_address = host.parse::<IpAddr>().is_ok();
+        let mut addresses = self.resolve(host, port, config.family).await?;
+        let mut canonical_name = None;
+        if is_bootstrap && config.dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
+            // Each address may have another name. The next attempt takes that of the next address.
+            let address = addresses[failures % addresses.len()];
+            let name = self.canonical_name(address.ip()).await;
+            addresses = self.resolve(name.clone(), port, config.family).await?;
+            canonical_name = Some(name);
         }
+        let addresses = in_order(addresses, failures);
+        let failed = match connect_to_any(addresses, config.attempt_delay, &self.connect, &self.sleep).await {
+            Ok(stream) => return Ok(Connected { stream, canonical_name }),
+            Err(failed) => failed,
+        };
+        // Errors name the broker's host in any case.
+        let Failed { address, error } = failed;
+        match canonical_name {
+            None if is_address => Err(error),
+            canonical_name => Err(io::Error::new(error.kind(), AtAddress { canonical_name, address, error })),
+        }
+    }
+
+    /// Returns the addresses of this family, of which there is at least one.
+    async fn resolve(&self, host: String, port: u16, family: AddressFamily) -> io::Result<Vec<SocketAddr>> {
+        let mut addresses = (self.resolve)(host, port).await?;
+        let found = addresses.len();
+        addresses.retain(|address| match family {
+            AddressFamily::Any => true,
+            AddressFamily::V4 => address.is_ipv4(),
+            AddressFamily::V6 => address.is_ipv6(),
+        });
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, NoAddress { family, found }));
+        }
+        Ok(addresses)
+    }
+
+    /// Returns the name of an address in the DNS or, as Java's client does, the address itself if it has none.
+    async fn canonical_name(&self, address: IpAddr) -> String {
+        let looked_up = (self.canonical_name)(address).await;
+        looked_up.ok().filter(|name| !name.is_empty()).unwrap_or_else(|| address.to_string())
     }
 }
 
 /// An error of one address of a host name.
 #[derive(Debug)]
 struct AtAddress {
+    canonical_name: Option<String>,
     address: SocketAddr,
     error: io::Error,
 }
 
 impl fmt::Display for AtAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.address, self.error)
+        let Self { canonical_name, address, error } = self;
+        match canonical_name {
+            Some(name) => write!(f, "{name} ({address}): {error}"),
+            None => write!(f, "{address}: {error}"),
+        }
     }
 }
 
@@ -78,100 +158,29 @@ impl Error for AtAddress {
     }
 }
 
-/// Fails with `TimedOut` if the timer completes before the attempt.
-async fn timeout<T>(attempt: impl Future<Output = io::Result<T>>, timer: impl Future) -> io::Result<T> {
-    let mut attempt = pin!(attempt);
-    let mut timer = pin!(timer);
-    poll_fn(|context| match attempt.as_mut().poll(context) {
-        Poll::Pending => timer.as_mut().poll(context).map(|_| Err(io::ErrorKind::TimedOut.into())),
-        ended => ended,
-    })
-    .await
+/// A host without an address of the family.
+#[derive(Debug)]
+struct NoAddress {
+    family: AddressFamily,
+    /// The number of addresses of other families.
+    found: usize,
 }
 
-/// Tries one address of a broker after another, until one accepts a connection. Each attempt gets an equal share of the
-/// remaining time, so that an address that does not respond leaves time for the others.
-///
-/// An address may accept connections although there is no working broker. That is detected only after connecting, so each of
-/// the `failures` of [`Step::Connect`](crate::driver::Step::Connect) moves the start to the next address (as the Java client does with
-/// `client.dns.lookup=use_all_dns_ips`).
-///
-/// `connect` makes one attempt, within the given time.
-///
-/// # Errors
-/// The error of the last attempt, or `NotFound` if there is no address.
-async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
-    mut addresses: Vec<SocketAddr>,
-    until: Instant,
-    failures: usize,
-    now: impl Fn() -> Instant,
-    connect: impl Fn(SocketAddr, Duration) -> F,
-) -> Result<S, Failed> {
-    let none = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    let mut last = Failed { address: None, error: none };
-    let first = failures % addresses.len().max(1);
-    addresses.rotate_left(first);
-    for (tried, &address) in addresses.iter().enumerate() {
-        let left = (addresses.len() - tried) as u32;
-        let share = until.saturating_duration_since(now()) / left;
-        match connect(address, share).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Failed { address: Some(address), error },
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, found } = self;
+        match found {
+            0 => f.write_str("the host name has no address"),
+            found => write!(
+                f,
+                "none of the host's addresses ({found}) has the family of broker.address.family ({}): set it to any",
+                family.name()
+            ),
         }
     }
-    Err(last)
 }
+
+impl Error for NoAddress {}
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-    use std::task::{Context, Waker};
-
-    use super::*;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("the future is pending"),
-        }
-    }
-
-    #[test]
-    fn addresses_are_tried_in_order_each_with_an_equal_share_of_the_time() {
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let tried = RefCell::new(Vec::new());
-        let until = Instant::now() + Duration::from_secs(100);
-        let connect = |address: SocketAddr, limit: Duration| {
-            tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
-            async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
-        };
-        assert_eq!(
-            block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, Instant::now, connect)).unwrap(),
-            3
-        );
-        assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-        for (is_address, expected) in [(false, "127.0.0.1:2: timed out"), (true, "timed out")] {
-            let failed =
-                block_on(connect_to_any([1, 2].map(address).into(), until, 0, Instant::now, connect)).unwrap_err();
-            let error = failed.into_error(is_address);
-            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, expected.to_owned()));
-        }
-        let error = block_on(connect_to_any(vec![], until, 7, Instant::now, connect)).unwrap_err().into_error(false);
-        assert_eq!(error.to_string(), "the host name has no address");
-    }
-
-    #[test]
-    fn each_failure_moves_the_start_to_the_next_address() {
-        let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
-        let until = Instant::now() + Duration::from_secs(100);
-        let tried = RefCell::new(Vec::new());
-        let connect = |address: SocketAddr, _| {
-            tried.borrow_mut().push(address.port());
-            async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
-        };
-        for failures in [0, 1, 2, 3, 7] {
-            block_on(connect_to_any(addresses(), until, failures, Instant::now, connect)).unwrap();
-        }
-        assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
-    }
-}
+mod tests;

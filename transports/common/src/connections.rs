@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use kafka_batch_core::machine::{ConnectionId, Disconnect, Input, WriteQueue};
 
+use crate::connect::Connected;
 use crate::driver::Driver;
 use crate::tls_stream::{MaybeTlsStream, TlsConnector};
 use crate::wake_flag::{TaskWaker, WakeFlag};
@@ -82,11 +83,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         &mut self,
         connection: ConnectionId,
         tls: TlsConnector,
-        attempt: impl Future<Output = io::Result<S>> + Send + 'static,
+        attempt: impl Future<Output = io::Result<Connected<S>>> + Send + 'static,
     ) where
         S: Send + 'static,
     {
-        let state = State::Connecting(Box::pin(async { tls.connect(attempt.await?).await }));
+        let state = State::Connecting(Box::pin(async {
+            let Connected { stream, canonical_name } = attempt.await?;
+            tls.named(canonical_name).connect(stream).await
+        }));
         let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }

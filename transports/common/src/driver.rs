@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{io, mem, thread};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use kafka_batch_core::{DeliveryError, FailureReason};
 
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
+use crate::target::Target;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::token::{TokenFuture, TokenProvider};
 use crate::topic_error::TopicError;
@@ -38,7 +39,6 @@ pub(crate) struct Driver {
     waiters: Waiters,
     transactions: TransactionWaiters,
     started: Instant,
-    setup_timeout: Duration,
     security: Security,
     /// Set if acknowledgements are off (`acks=0`), when a batch is complete once it was sent.
     reports_writes: bool,
@@ -46,6 +46,8 @@ pub(crate) struct Driver {
     /// When a batch of messages is due next.
     queue_deadline: Option<Instant>,
     addresses: BrokerAddresses,
+    /// The rack whose leaders' partitions are preferred.
+    rack: Option<String>,
     token_provider: Option<TokenProvider>,
     /// The token of OAUTHBEARER that the provider was asked for.
     token: Option<TokenFuture>,
@@ -61,15 +63,8 @@ pub(crate) enum Step {
     Connect {
         /// Identifies the attempt, and then the connection.
         connection: ConnectionId,
-        /// Host name or IP address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// When the attempt times out (`socket.connection.setup.timeout.ms`).
-        until: Instant,
-        /// The number of consecutive connections to this host and port that ended before the broker's API versions were
-        /// known. For [`connect`](crate::connect::connect), which starts with another address each time.
-        failures: usize,
+        /// The broker. The machine abandons the attempt after `socket.connection.setup.timeout.ms`.
+        target: Target,
         /// Secures the connection; for [`Connections::open`](crate::connections::Connections::open).
         tls: TlsConnector,
     },
@@ -91,13 +86,10 @@ pub(crate) enum Step {
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect { connection, host, port, until, failures, tls } => f
+            Self::Connect { connection, target, tls } => f
                 .debug_struct("Connect")
                 .field("connection", connection)
-                .field("host", host)
-                .field("port", port)
-                .field("until", until)
-                .field("failures", failures)
+                .field("target", target)
                 .field("tls", tls)
                 .finish(),
             Self::Transmit { connection, bytes } => {
@@ -118,7 +110,6 @@ impl Driver {
         let clock = Clock { now: machine::Instant::START, wall: queue.clock.system_time().into() };
         Self {
             started: queue.clock.now(),
-            setup_timeout: config.socket_connection_setup_timeout,
             security,
             reports_writes: config.acks == Acks::None,
             machine: machine::Machine::new(config, clock, seed),
@@ -128,6 +119,7 @@ impl Driver {
             commands: Vec::new(),
             queue_deadline: None,
             addresses: BrokerAddresses::new(),
+            rack: None,
             token_provider: None,
             token: None,
             changes: Vec::new(),
@@ -141,6 +133,12 @@ impl Driver {
         self
     }
 
+    /// Sets the rack whose leaders' partitions are preferred for batches without a partition (KIP-1123).
+    pub(crate) fn rack(mut self, rack: Option<String>) -> Self {
+        self.rack = rack;
+        self
+    }
+
     /// Returns the next step. Call it until it returns [`Step::Wait`], and again after one of the events that it waits for.
     pub(crate) fn next_step(&mut self) -> Step {
         let now = self.now();
@@ -149,9 +147,9 @@ impl Driver {
                 Output::Event(event) => self.dispatch(event),
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
-                    let until = self.queue.clock.now() + self.setup_timeout;
                     let tls = self.security.connector(&host);
-                    return Step::Connect { connection, host, port, until, failures, tls };
+                    let is_bootstrap = self.machine.is_bootstrap(connection);
+                    return Step::Connect { connection, target: Target { host, port, failures, is_bootstrap }, tls };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {
@@ -293,6 +291,9 @@ impl Driver {
             Event::Topic { topic, partitions } => {
                 let result = partitions.map_err(TopicError::Lookup);
                 let concerns_topic = result.as_ref().err().is_none_or(TopicError::concerns_topic);
+                if let Some(rack) = self.rack.as_deref().filter(|_| result.is_ok()) {
+                    self.queue.topics.prefer(&topic, self.machine.partitions_led_in_rack(&topic, rack));
+                }
                 self.queue.topics.complete_lookup(&topic, &result, concerns_topic);
             }
             Event::Ready { host, port, versions } => {

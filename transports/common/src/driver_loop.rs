@@ -4,43 +4,44 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::alarm::Alarm;
-use crate::connect::connect;
+use crate::connect::{Connected, connect};
 use crate::connections::Connections;
 use crate::connector::AnyConnector;
 use crate::driver::{Driver, Step};
+use crate::network_config::NetworkConfig;
 use crate::runtime::{ProducerTask, Runtime};
+use crate::target::Target;
 
-/// Returns the task that runs a driver until its producer is closed, over connections of this connector or, without one, of the
-/// runtime.
-pub(crate) fn task<R: Runtime>(driver: Driver, connector: Option<Arc<dyn AnyConnector>>) -> ProducerTask {
-    match connector {
-        None => Box::pin(run::<R, _, _>(driver, connect::<R>)),
-        Some(connector) => {
-            let connect = move |host, port, _: Instant, _: usize| Arc::clone(&connector).connect(host, port);
-            Box::pin(run::<R, _, _>(driver, connect))
-        }
-    }
+/// Returns the task that runs a driver until its producer is closed, over connections of the runtime.
+pub(crate) fn task<R: Runtime>(driver: Driver, config: NetworkConfig) -> ProducerTask {
+    let config = Arc::new(config);
+    Box::pin(run::<R, _, _>(driver, move |target| connect::<R>(target, Arc::clone(&config))))
 }
 
-/// Runs a driver until its producer is closed. The arguments of `connect` are those of [`Step::Connect`].
-async fn run<R: Runtime, S, F>(mut driver: Driver, connect: impl Fn(String, u16, Instant, usize) -> F)
+/// As [`task`], over connections of this connector.
+pub(crate) fn task_over<R: Runtime>(driver: Driver, connector: Arc<dyn AnyConnector>) -> ProducerTask {
+    Box::pin(run::<R, _, _>(driver, move |Target { host, port, .. }| {
+        let attempt = Arc::clone(&connector).connect(host, port);
+        async { attempt.await.map(Connected::new) }
+    }))
+}
+
+/// Runs a driver until its producer is closed.
+async fn run<R: Runtime, S, F>(mut driver: Driver, connect: impl Fn(Target) -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>> + Send + 'static,
+    F: Future<Output = io::Result<Connected<S>>> + Send + 'static,
 {
     let mut connections = Connections::<S>::new();
     let mut alarm = Alarm::<R>::new();
     loop {
         let deadline = loop {
             match driver.next_step() {
-                Step::Connect { connection, host, port, until, failures, tls } => {
-                    connections.open(connection, tls, connect(host, port, until, failures));
-                }
+                Step::Connect { connection, target, tls } => connections.open(connection, tls, connect(target)),
                 Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
                 Step::Close(connection) => connections.close(connection),
                 Step::Wait(deadline) => break deadline,

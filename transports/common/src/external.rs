@@ -37,6 +37,7 @@ use crate::observers::Observation;
 use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
+use crate::target::Target;
 use crate::tls_stream::Security;
 use crate::transactional;
 
@@ -104,6 +105,8 @@ impl ExternalDriver {
     ) -> Result<(Producer, Self), ConfigError> {
         const HOW: &str = "TLS is configured by the event loop's own object: set that, and leave this setting out";
         const NO_TOKENS: &str = "there is no provider of tokens here: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+        const NO_NETWORK: &str =
+            "the event loop makes the connections, which this setting does not concern: leave it out";
         let settings: Settings = settings.into_iter().collect();
         let parsed = settings::parse(&settings, &ProducerConfig::default(), options)?;
         if let Some(Sasl::OAuthBearer(_)) = parsed.machine.sasl {
@@ -112,6 +115,7 @@ impl ExternalDriver {
         if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
             return Setting { name, found }.wrong(HOW);
         }
+        settings::refuse(&parsed.network, &[], NO_NETWORK)?;
         let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
         let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;
@@ -143,7 +147,7 @@ impl ExternalDriver {
     /// Returns the next step.
     pub fn next_step(&mut self) -> ExternalStep {
         match self.driver.next_step() {
-            Step::Connect { connection, host, port, failures, .. } => {
+            Step::Connect { connection, target: Target { host, port, failures, .. }, .. } => {
                 ExternalStep::Connect { connection, host, port, failures }
             }
             Step::Transmit { connection, bytes } => ExternalStep::Transmit { connection, bytes },

@@ -25,7 +25,7 @@
 //! use std::time::Instant;
 //!
 //! use async_io::{Async, Timer};
-//! use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+//! use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, SocketOptions, Spawn, runtime_producer};
 //!
 //! runtime_producer! {
 //!     /// A producer whose task runs on a thread of its own.
@@ -46,7 +46,7 @@
 //!         Ok((host, port).to_socket_addrs()?.collect())
 //!     }
 //!
-//!     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
+//!     async fn connect(address: SocketAddr, _: &SocketOptions) -> io::Result<Self::Stream> {
 //!         let stream = Async::<TcpStream>::connect(address).await?;
 //!         stream.get_ref().set_nodelay(true)?;
 //!         Ok(stream)
@@ -96,12 +96,14 @@ mod exploration;
 #[doc(hidden)]
 pub mod external;
 mod gathering;
+mod happy_eyeballs;
 mod injector;
 mod local;
 mod local_runtime;
 mod lookup;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod network_config;
 mod observers;
 mod oneshot;
 mod producer;
@@ -111,7 +113,9 @@ mod security;
 mod semaphore;
 mod send;
 mod settings;
+mod socks5;
 mod sync;
+mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_stream;
@@ -138,9 +142,11 @@ pub use kafka_batch_core::machine::SecurityProtocol;
 pub use local_runtime::{LocalProducerTask, LocalRuntime};
 #[cfg(feature = "metrics")]
 pub use metrics::StatsRecorder;
+pub use network_config::{AddressFamily, DnsLookup, SocketOptions};
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
-pub use settings::ProducerConfig;
+pub use settings::{ProducerConfig, ProxyAddress};
+pub use socks5::{Socks5Error, Socks5ErrorKind, Socks5Reply};
 #[cfg(feature = "oauth")]
 pub use token::{ClientCredentials, ClientCredentialsError, ClientCredentialsRequest};
 pub use token::{TokenFileError, token_file};

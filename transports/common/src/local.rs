@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 use crate::connect::connect_local;
 use crate::driver::{Driver, Step};
 use crate::local_runtime::LocalRuntime;
+use crate::network_config::NetworkConfig;
 use crate::wake_flag::{TaskWaker, WakeFlag};
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -26,7 +28,8 @@ const BUFFER: usize = 64 * 1024;
 
 /// Runs a driver until its producer is closed. All futures of its connections are polled by this one, so the runtime needs to
 /// spawn nothing else, and dropping this one cancels all operations.
-pub(crate) async fn run_local<R: LocalRuntime>(driver: Driver) {
+pub(crate) async fn run_local<R: LocalRuntime>(driver: Driver, config: NetworkConfig) {
+    let config = Arc::new(config);
     let shared = Rc::new(Shared { driver: RefCell::new(driver), has_events: Cell::new(false) });
     let mut connections: BTreeMap<ConnectionId, Connection> = BTreeMap::new();
     let (task, mut timer) = (TaskWaker::new(), Timer::<R>::default());
@@ -34,8 +37,8 @@ pub(crate) async fn run_local<R: LocalRuntime>(driver: Driver) {
         let deadline = loop {
             let step = shared.driver.borrow_mut().next_step();
             match step {
-                Step::Connect { connection, host, port, until, failures, .. } => {
-                    let attempt = connect_local::<R>(host, port, until, failures);
+                Step::Connect { connection, target, .. } => {
+                    let attempt = connect_local::<R>(target, Arc::clone(&config));
                     let output = Rc::new(Output::default());
                     let future = Box::pin(run_connection::<R>(connection, attempt, shared.clone(), output.clone()));
                     connections.insert(connection, Connection { future, output, flag: WakeFlag::new(&task) });

@@ -99,7 +99,7 @@ pub trait LocalRuntime: 'static {
     /// dropped.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<(Self::Reader, Self::Writer)>>;
 
-    /// Reads into this buffer, from its beginning, and up to its capacity of 64 KiB. Returns the number of bytes read, 0 at the end
+    /// Reads into this buffer, from its beginning, and up to its capacity. Returns the number of bytes read, 0 at the end
     /// of the stream, and the buffer, whose first bytes they are. Its length is up to the runtime.
     fn read(reader: &mut Self::Reader, buffer: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::UNIX_EPOCH;
 
+use kafka_batch_core::error::BlockedOn;
 use kafka_batch_core::machine::{CloseMode, Stats};
 use kafka_batch_core::message::Message;
 use kafka_batch_core::publisher::BatchChannel;
@@ -22,7 +23,7 @@ use kafka_batch_core::{
 use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, StatsError, new_batch};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, wait_for_lookup};
 use crate::observers::Observation;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
@@ -303,6 +304,10 @@ impl Lookup for Inner {
 
     fn send_error_reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
         error.into_reason(topic, &self.brokers)
+    }
+
+    async fn lookup(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        self.queue.bounded(BlockedOn::Metadata, wait_for_lookup(self, topic)).await
     }
 }
 

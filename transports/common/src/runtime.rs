@@ -4,13 +4,14 @@ use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::{Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::error::ConfigError;
+use crate::network_config::SocketOptions;
 use crate::producer::Producer;
 
 /// The task of a producer. It completes when the producer is closed.
@@ -28,9 +29,18 @@ pub trait Runtime: 'static {
     /// Resolves a host name, or the text of an IP address, without blocking the thread.
     fn resolve(host: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Connects to this address, and sets `TCP_NODELAY`. There is no need for a timeout: a future that takes too long is
-    /// dropped.
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Returns the name of an address by a reverse lookup, without blocking the thread. Default: an error of
+    /// [`Unsupported`](io::ErrorKind::Unsupported), which counts like that of an address without a name. For
+    /// `client.dns.lookup=resolve_canonical_bootstrap_servers_only`.
+    #[must_use]
+    fn canonical_name(address: IpAddr) -> impl Future<Output = io::Result<String>> + Send {
+        let _ = address;
+        async { Err(io::ErrorKind::Unsupported.into()) }
+    }
+
+    /// Connects to this address, sets `TCP_NODELAY` and the options that are given, and TCP keep-alive. There is no need for a
+    /// timeout: a future that takes too long is dropped. So is one whose address is not the first of a host to accept a connection.
+    fn connect(address: SocketAddr, options: &SocketOptions) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// Returns a timer that completes at this time.
     fn timer(at: Instant) -> Self::Timer;

@@ -3,7 +3,8 @@
 use crate::settings::table::{BROKERS, is_known};
 
 /// Settings whose values are never shown.
-const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
+const SECRET: [&str; 5] =
+    ["sasl.password", "socks5.proxy.password", "socks5.proxy.username", "ssl.key.pem", "ssl.key.password"];
 
 const NOT_SHOWN: &str = "(not shown)";
 
@@ -19,7 +20,7 @@ const MAX_RUN: usize = 64;
 pub(crate) fn shown(setting: &str, value: &str) -> String {
     if SECRET.contains(&setting) || !is_known(setting) {
         NOT_SHOWN.to_owned()
-    } else if setting == BROKERS {
+    } else if setting == BROKERS || setting == "socks5.proxy" {
         shown_servers(value)
     } else if setting.ends_with(".pem") || is_pasted(value) {
         length(value)
@@ -90,6 +91,7 @@ mod tests {
         let servers = "a:1, bob:hunter2@b:2,kafka://bob:hunter2@c@d";
         assert_eq!(shown("bootstrap.servers", servers), "(not shown)@d");
         assert_eq!(shown("bootstrap.servers", "bob:hunter,2@b:2,c"), "(not shown)@b:2,c");
+        assert_eq!(shown("socks5.proxy", "socks5://bob:hunter2@p:1"), "(not shown)@p:1");
         assert_eq!(shown("sasl.username", "bob@example.org"), "bob@example.org");
     }
 

@@ -3,10 +3,14 @@
 //! `table` lists every setting, `forms` has the syntax of values, `config` combines the settings.
 
 mod codec;
+#[cfg(test)]
+mod compared;
 mod config;
 #[cfg(test)]
 mod docs;
 mod forms;
+mod network;
+mod network_forms;
 mod servers;
 pub(crate) mod table;
 
@@ -16,6 +20,8 @@ use std::collections::BTreeMap;
 use kafka_batch_core::BatchOptions;
 
 pub(crate) use self::config::{ParsedConfig, TRANSACTIONAL_ID, TlsConfig};
+pub(crate) use self::network::refuse;
+pub use self::network_forms::ProxyAddress;
 pub use self::table::{ProducerConfig, similar_setting};
 use crate::error::{ConfigError, SettingErrorReason, SettingValue};
 use crate::secrets::{shown, shown_name};

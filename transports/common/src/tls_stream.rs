@@ -95,6 +95,15 @@ impl TlsConnector {
     #[cfg(test)]
     pub(crate) const PLAINTEXT: Self = Self(Kind::Plaintext);
 
+    /// Replaces the name that the certificate must contain, if there is another one.
+    pub(crate) fn named(self, name: Option<String>) -> Self {
+        Self(match (self.0, name) {
+            #[cfg(feature = "tls")]
+            (Kind::Tls(tls, _), Some(name)) => Kind::Tls(tls, name),
+            (kind, _) => kind,
+        })
+    }
+
     /// Wraps a newly connected stream. Resolves after the handshake, if there is one.
     pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<MaybeTlsStream<S>> {
         match self.0 {

@@ -181,6 +181,13 @@ impl<E: Clone> TopicCache<E> {
         lock(&self.state).topic(topic, self.clock.now(), self.max_idle).sticky.partition(partitions)
     }
 
+    /// Sets the partitions among which those for batches without one are chosen.
+    pub(crate) fn prefer(&self, topic: &str, partitions: impl IntoIterator<Item = i32>) {
+        if let Some(topic) = lock(&self.state).by_name.get_mut(topic) {
+            topic.sticky.prefer(partitions);
+        }
+    }
+
     /// Records that a batch for a partition was accepted. If it is the current sticky partition, another one is chosen.
     pub fn on_batch_accepted(&self, topic: &str, partition: i32) {
         self.on_batches_accepted(topic, [partition]);

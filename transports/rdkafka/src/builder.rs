@@ -93,8 +93,8 @@ impl ProducerBuilder {
     /// Sets all settings that have typed values, as for the other transports. A value that is [set by name](Self::set) takes
     /// precedence.
     ///
-    /// The settings become those of librdkafka with the same name, and librdkafka checks their ranges. It does not have
-    /// `buffer.memory`, `max.request.size` and `metadata.max.idle.ms`: if one of these is set,
+    /// The settings become those of librdkafka with the same name, and librdkafka checks their ranges. Some it does not have, such as
+    /// `buffer.memory`, `max.request.size` and `socks5.proxy` (`docs/settings.md` has all of them): if one of these is set,
     /// [`build`](Self::build) fails with [`ConfigError::UnsupportedSetting`]. What is not set has the defaults of this builder.
     ///
     /// ```

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use kafka_batch_transport::waiting::lock;
-use rdkafka::{ClientContext, Statistics};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
+use rdkafka::{ClientContext, Statistics};
 
 use crate::catch_panic;
 use crate::ffi;

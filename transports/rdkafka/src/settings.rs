@@ -173,8 +173,9 @@ pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
-    use kafka_batch_core::machine::{SaslMechanism, SecurityProtocol};
+    use kafka_batch_core::machine::{MetadataRecoveryStrategy, SaslMechanism, SecurityProtocol};
     use kafka_batch_core::protocol::Acks;
+    use kafka_batch_transport::{AddressFamily, DnsLookup};
 
     use super::*;
 
@@ -289,6 +290,8 @@ mod tests {
         let seconds = Duration::from_secs;
         ProducerConfig::new([("a", 1), ("::1", 2)])
             .client_id("me")
+            .client_rack("a")
+            .partitioner_rack_aware(true)
             .acks(Acks::Leader)
             .enable_idempotence(false)
             .transactional_id("orders-7")
@@ -302,10 +305,23 @@ mod tests {
             .reconnect_backoff(seconds(5))
             .reconnect_backoff_max(seconds(6))
             .socket_connection_setup_timeout(seconds(8))
+            .client_dns_lookup(DnsLookup::ResolveCanonicalBootstrapServersOnly)
+            .broker_address_family(AddressFamily::V6)
+            .connection_attempt_delay(seconds(1))
+            .send_buffer_bytes(5_000)
+            .receive_buffer_bytes(6_000)
+            .socket_tcp_user_timeout(seconds(13))
+            .socks5_proxy(("proxy", 1080))
+            .socks5_proxy_username("user")
+            .socks5_proxy_password("open")
             .connections_max_idle(Duration::MAX)
             .metadata_max_age(seconds(9))
             .metadata_max_idle(seconds(10))
+            .metadata_recovery_strategy(MetadataRecoveryStrategy::None)
+            .metadata_recovery_rebootstrap_trigger(seconds(14))
+            .max_produce_requests_per_second(15)
             .max_request_size(11)
+            .max_block(seconds(16))
             .buffer_memory(12)
             .receive_message_max_bytes(10_000_000)
             .broker_version_fallback("0.9".parse().unwrap())
@@ -323,7 +339,19 @@ mod tests {
             .ssl_endpoint_identification(false)
     }
 
-    const UNSUPPORTED: [&str; 3] = ["metadata.max.idle.ms", "max.request.size", "buffer.memory"];
+    const UNSUPPORTED: [&str; 11] = [
+        "partitioner.rack.aware",
+        "connection.attempt.delay.ms",
+        "socket.tcp.user.timeout.ms",
+        "socks5.proxy",
+        "socks5.proxy.username",
+        "socks5.proxy.password",
+        "metadata.max.idle.ms",
+        "max.produce.requests.per.second",
+        "max.request.size",
+        "max.block.ms",
+        "buffer.memory",
+    ];
 
     /// A typed setting that is new in the common table fails here until it is in `all_typed`, and works or is refused.
     #[test]
@@ -349,9 +377,12 @@ mod tests {
     fn a_typed_setting_that_librdkafka_does_not_have_is_an_error() {
         let config = || ProducerConfig::new([("localhost", 9092)]);
         for (config, expected) in [
-            (config().metadata_max_idle(Duration::from_secs(1)), UNSUPPORTED[0]),
-            (config().max_request_size(5), UNSUPPORTED[1]),
-            (config().buffer_memory(5), UNSUPPORTED[2]),
+            (config().metadata_max_idle(Duration::from_secs(1)), "metadata.max.idle.ms"),
+            (config().max_request_size(5), "max.request.size"),
+            (config().buffer_memory(5), "buffer.memory"),
+            (config().max_block(Duration::from_secs(1)), "max.block.ms"),
+            (config().socks5_proxy(("proxy", 1080)), "socks5.proxy"),
+            (config().connection_attempt_delay(Duration::from_secs(1)), "connection.attempt.delay.ms"),
         ] {
             let error = add_typed(&mut Settings::new(), &config).unwrap_err();
             assert!(matches!(error, ConfigError::UnsupportedSetting { setting } if setting == expected), "{error}");

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, SocketOptions, Spawn, runtime_producer};
 
 use crate::network;
 use crate::state::{Owner, TimerId, try_with, with};
@@ -35,7 +35,7 @@ impl Runtime for Simulated {
         }
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<SimulatedStream> {
+    async fn connect(address: SocketAddr, _: &SocketOptions) -> io::Result<SimulatedStream> {
         let stream = with(|state| {
             let number = state.network.connect(address.ip(), address.port(), state.now);
             let broker = match address.ip() {

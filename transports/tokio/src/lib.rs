@@ -74,17 +74,18 @@
 mod stream;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Instant;
 
 pub use kafka_batch_transport::{
-    BuildTransactionalError, ConfigError, Connector, InitTransactions, Pending, PendingRecord, Producer,
-    ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue, StatsError, Transaction,
-    TransactionalProducer,
+    AddressFamily, BuildTransactionalError, ConfigError, Connector, DnsLookup, InitTransactions, Pending,
+    PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, SettingErrorReason, SettingValue,
+    Socks5Error, Socks5ErrorKind, Socks5Reply, StatsError, Transaction, TransactionalProducer,
 };
-use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
+use kafka_batch_transport::{ProducerTask, Runtime, SocketOptions, Spawn, runtime_producer};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::spawn_blocking;
 use tokio::time::{Sleep, sleep_until};
 
 pub use crate::stream::TokioStream;
@@ -107,10 +108,15 @@ impl Runtime for Tokio {
         Ok(lookup_host((host, port)).await?.collect())
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
+    async fn canonical_name(address: IpAddr) -> io::Result<String> {
+        Ok(spawn_blocking(move || dns_lookup::lookup_addr(&address)).await.map_err(io::Error::other)??)
+    }
+
+    async fn connect(address: SocketAddr, options: &SocketOptions) -> io::Result<Self::Stream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // As in Java's client: an idle connection whose peer is gone without a word ends.
         socket.set_keepalive(true)?;
+        set_options(&socket, options)?;
         let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(TokioStream(stream))
@@ -130,6 +136,21 @@ impl Runtime for Tokio {
     }
 }
 
+/// Sets what is to be set before connecting.
+fn set_options(socket: &TcpSocket, options: &SocketOptions) -> io::Result<()> {
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(timeout) = options.tcp_user_timeout {
+        socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout))?;
+    }
+    Ok(())
+}
+
 impl Spawn for Tokio {
     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
         match tokio::runtime::Handle::try_current() {
@@ -147,14 +168,34 @@ mod tests {
     #[tokio::test]
     async fn small_writes_are_sent_without_delay() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = Tokio::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = Tokio::connect(listener.local_addr().unwrap(), &SocketOptions::default()).await.unwrap();
         assert!(stream.0.nodelay().unwrap(), "TCP_NODELAY");
     }
 
     #[tokio::test]
     async fn idle_connections_are_probed() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = Tokio::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = Tokio::connect(listener.local_addr().unwrap(), &SocketOptions::default()).await.unwrap();
         assert!(socket2::SockRef::from(&stream.0).keepalive().unwrap(), "SO_KEEPALIVE");
+    }
+
+    /// Linux reports twice the size that was set, for its own use (socket(7)).
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn sockets_have_the_options_that_were_set() {
+        let mut options = SocketOptions::default();
+        (options.send_buffer, options.receive_buffer) = (Some(20_000), Some(10_000));
+        options.tcp_user_timeout = Some(std::time::Duration::from_millis(7_500));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = Tokio::connect(listener.local_addr().unwrap(), &options).await.unwrap();
+        let socket = socket2::SockRef::from(&stream.0);
+        assert_eq!((socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap()), (40_000, 20_000));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), options.tcp_user_timeout);
+    }
+
+    #[tokio::test]
+    async fn an_address_has_a_canonical_name() {
+        let name = Tokio::canonical_name(IpAddr::from([127, 0, 0, 1])).await.unwrap();
+        assert!(!name.is_empty() && name.parse::<IpAddr>().is_err(), "{name}");
     }
 }

@@ -194,6 +194,23 @@ fn without_room_in_the_log_an_earlier_batch_is_not_proven() {
     assert_eq!(world.effects(), ["1 failed, maybe written", "7/0 confirmed", "2 at 41"]);
 }
 
+/// The offsets of the new topic may leave room, because others have written to it.
+#[test]
+fn a_batch_of_a_topic_that_was_created_again_proves_nothing() {
+    let mut world = World::new();
+    world.accept(3);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 0);
+    let (second, third) = (world.send().unwrap(), world.send().unwrap());
+    [second, third].iter().for_each(|&entry| world.no_response(entry, BROKER));
+    world.effects();
+    assert_eq!((world.send(), world.send()), (Ok(second), Ok(third)));
+    world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    world.partition.on_recreated();
+    world.answer(third, ErrorCode::NONE, 50);
+    assert_eq!(world.effects(), ["1 failed, maybe written", "7/0 confirmed", "2 at 50"]);
+}
+
 #[test]
 fn a_batch_that_failed_in_between_needs_room_in_the_log_too() {
     let mut world = World::new();

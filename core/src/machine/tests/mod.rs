@@ -12,6 +12,8 @@ mod misuse;
 mod never;
 mod notices;
 mod oauth;
+mod rate;
+mod recovery;
 mod responses;
 mod retries;
 mod sizes;
@@ -147,6 +149,8 @@ struct World {
     other_leader: Option<(i32, i32)>,
     partitions: i32,
     topic_error: i16,
+    /// Whether responses to Metadata contain no brokers.
+    lists_no_brokers: bool,
     /// A topic that does not exist, whatever `topic_error` is.
     unknown_topic: Option<&'static str>,
     /// Error codes for the next Produce requests, 0 for success; `None` sends no response. When empty: success.
@@ -193,6 +197,7 @@ impl World {
             other_leader: None,
             partitions: 20,
             topic_error: 0,
+            lists_no_brokers: false,
             unknown_topic: None,
             responses: VecDeque::new(),
             offset: 100,
@@ -284,8 +289,9 @@ impl World {
                 body
             }
             3 => {
-                let mut body = 2_i32.to_be_bytes().to_vec();
-                for id in 1..=2_i32 {
+                let brokers = if self.lists_no_brokers { 0 } else { 2_i32 };
+                let mut body = brokers.to_be_bytes().to_vec();
+                for id in 1..=brokers {
                     body.extend(id.to_be_bytes());
                     body.extend(string("broker"));
                     body.extend((9000 + id).to_be_bytes());

@@ -215,3 +215,46 @@ fn a_topic_is_forgotten_when_it_was_not_used_for_metadata_max_idle_and_not_befor
     world.pass(at(3_000));
     assert_eq!(world.producer.partition_count("t"), None);
 }
+
+#[test]
+fn a_topic_that_is_deleted_while_sending_is_named_as_deleted_when_the_time_is_over() {
+    let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(40));
+    world.send(&["x"], 0);
+    world.run();
+    assert_eq!(world.fates(), [(0, DONE)]);
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    world.topic_error = unknown.0;
+    world.responses.push_back(Some(unknown.0));
+    world.send(&["sent"], 0);
+    world.run();
+    world.send(&["not sent"], 0);
+    world.pass(at(39_999));
+    assert_eq!(world.fates().len(), 1, "the topic may be created again");
+    world.pass(at(40_000));
+    // With acks=all, the leader may have answered so after its own write (see `verdict`).
+    assert_eq!(world.fates()[1..], [(1, UNKNOWN), (2, NOT_WRITTEN)]);
+    for event in &world.events {
+        let Event::Failed { error, .. } = event else { continue };
+        let FailureReason::TimedOut { cause: Some(cause), .. } = &error.reason else { panic!("{error}") };
+        let last = &cause.last_error.as_ref().unwrap().error;
+        assert!(matches!(last, LastErrorKind::TopicDeleted(error) if error.code == unknown), "{error}");
+        assert_eq!(error.reason.broker_error().map(|error| error.code), Some(unknown));
+        assert!(error.to_string().contains("the topic was deleted: the broker answered Metadata v1 with"), "{error}");
+        assert!(error.is_retriable());
+    }
+}
+
+#[test]
+fn batches_are_sent_to_the_topic_that_is_created_in_place_of_a_deleted_one() {
+    let mut world = World::new(|_| {});
+    world.send(&["x"], 0);
+    world.run();
+    world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
+    world.responses.push_back(Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0));
+    world.send(&["y"], 0);
+    world.pass(at(20_000));
+    assert_eq!(world.fates().len(), 1);
+    world.topic_error = 0;
+    world.pass(at(30_000));
+    assert_eq!(world.fates(), [(0, DONE), (1, DONE)]);
+}

@@ -44,8 +44,10 @@ impl Machine {
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
         let leaderless = self.cluster.leaderless(topic, number).filter(|_| leader.is_none());
         let leaderless = self.cluster.error(topic).or(leaderless);
-        let leaderless =
-            leaderless.map(|error| (self.refresh.last_response().unwrap_or_default(), error.clone().into()));
+        let is_deleted = self.cluster.is_deleted(topic);
+        let kind = |error| if is_deleted { LastErrorKind::TopicDeleted(error) } else { error.into() };
+        let at = self.refresh.last_response().unwrap_or_default();
+        let leaderless = leaderless.map(|error| (at, kind(error.clone())));
         let identity = self
             .identity_error
             .as_ref()
@@ -76,7 +78,9 @@ impl Machine {
             BlockedOn::Node(node) => self.connection_wait(node),
             BlockedOn::Capacity(id) => {
                 let connection = self.network.connections.get(&id)?;
-                if connection.accepts_requests(self.now) {
+                if self.network.rate_limited_until(connection.node, &self.config, self.now).is_some() {
+                    Some(WaitingFor::RequestRate { broker: connection.address.clone() })
+                } else if connection.accepts_requests(self.now) {
                     self.response_wait(connection)
                 } else {
                     Some(WaitingFor::Throttle { broker: connection.address.clone() })

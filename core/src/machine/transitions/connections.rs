@@ -27,6 +27,16 @@ use crate::transport_error::TransportError;
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 impl Machine {
+    /// Returns `true` if this is a connection, or an attempt to connect, to one of `bootstrap.servers`, and not to a broker that
+    /// metadata has named.
+    #[must_use]
+    pub fn is_bootstrap(&self, connection: ConnectionId) -> bool {
+        self.network
+            .connections
+            .get(&connection)
+            .is_some_and(|connection| matches!(connection.node, Node::Bootstrap(_)))
+    }
+
     /// Connects to a node, unless there is a connection, its back-off has not elapsed, or its address is not known.
     pub(super) fn connect(&mut self, node: Node) {
         if self.network.status(node, self.now) != NodeStatus::Disconnected {

@@ -13,6 +13,7 @@ use super::Machine;
 use super::responses::InFlightRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::cluster::{MetadataChanges, Source};
+use crate::machine::config::MetadataRecoveryStrategy;
 use crate::machine::event::Event;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
@@ -20,7 +21,7 @@ use crate::machine::query::{Query, QueryState};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
 use crate::machine::topic_backoffs::TopicBackoffs;
-use crate::protocol::{ApiKey, BrokerError, ErrorCode, MetadataRequest, MetadataResponse, RequestedTopics};
+use crate::protocol::{ApiKey, MetadataRequest, MetadataResponse, RequestedTopics};
 use crate::time::Instant;
 
 /// Decides when metadata is requested.
@@ -33,7 +34,9 @@ pub(super) struct Refresh {
     /// `metadata.max.age.ms` has elapsed.
     pub(super) is_old: bool,
     /// A broker has responded REBOOTSTRAP_REQUIRED: the next poll restarts from the bootstrap servers.
-    rebootstrap_required: bool,
+    pub(super) rebootstrap_required: bool,
+    /// Since when metadata is needed and not obtained.
+    pub(super) needed_since: Option<Instant>,
     /// When the last response arrived.
     last_response: Option<Instant>,
 }
@@ -59,12 +62,16 @@ impl Machine {
         let is_due = self.refresh.is_update_requested
             || self.refresh.is_old
             || wanted.is_some_and(|not_before| not_before <= self.now);
+        if !is_due {
+            self.stop_rebootstrap_timer();
+        }
         if !is_due || !self.needs_topics() {
             if let Some(not_before) = wanted {
                 self.timers.set(Timer::MetadataRetry, not_before);
             }
             return None;
         }
+        self.start_rebootstrap_timer();
         match self.refresh.query.state(self.now) {
             QueryState::Due => {}
             QueryState::InFlight => return None,
@@ -140,10 +147,15 @@ impl Machine {
             );
         }
         if changes.has_no_brokers || changes.rebootstrap {
-            // At the next poll, because responses that arrived together with this one still count.
-            self.refresh.rebootstrap_required |= changes.rebootstrap;
+            if changes.rebootstrap && self.config.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap {
+                self.cluster.discard();
+                self.leaders_changed();
+                // At the next poll, because responses that arrived together with this one still count.
+                self.refresh.rebootstrap_required = true;
+            }
             return self.metadata_failed();
         }
+        self.stop_rebootstrap_timer();
         self.refresh.query.on_response();
         self.refresh.is_update_requested = false;
         self.refresh.is_old = false;
@@ -163,7 +175,7 @@ impl Machine {
 
     /// Marks the partitions to be examined that any metadata may unblock, or that wait for their turn at a node which
     /// does not lead them any more. One in backoff may have an earlier batch that is not sent to the old leader only.
-    fn leaders_changed(&mut self) {
+    pub(super) fn leaders_changed(&mut self) {
         for condition in [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::AddPartitions] {
             self.accumulator.schedule.wake(condition);
         }
@@ -240,18 +252,6 @@ impl Machine {
         }
     }
 
-    /// Closes all connections if a broker has responded REBOOTSTRAP_REQUIRED (KIP-1102).
-    pub(super) fn rebootstrap_if_required(&mut self) {
-        if !core::mem::take(&mut self.refresh.rebootstrap_required) {
-            return;
-        }
-        let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
-        for id in all {
-            let error = BrokerError::new(ApiKey::Metadata, ErrorCode::REBOOTSTRAP_REQUIRED);
-            self.fail_connection(id, error.into());
-        }
-    }
-
     /// Starts a lookup. It always requests metadata, because the caller of a lookup of a known topic expects that it
     /// has changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
     pub(super) fn start_lookup(&mut self, topic: &str) {
@@ -298,6 +298,12 @@ impl Machine {
 
     fn update_lookup_timer(&mut self) {
         self.timers.set_or_clear(Timer::LookupTopic, self.lookups.values().min().copied());
+    }
+
+    /// Returns the partitions of a topic whose leaders are in this rack, as far as they are known now: for
+    /// [`StickyPartitioner::prefer`](crate::partitioner::StickyPartitioner::prefer).
+    pub fn partitions_led_in_rack<'m>(&'m self, topic: &str, rack: &'m str) -> impl Iterator<Item = i32> + 'm {
+        self.cluster.led_in_rack(topic, rack)
     }
 
     /// Removes the topics and partitions that were not used since the last call.

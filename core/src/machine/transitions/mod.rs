@@ -8,6 +8,7 @@ mod metadata;
 mod notices;
 mod produce;
 mod producer_id;
+mod rebootstrap;
 mod recovery;
 mod responses;
 mod stats;
@@ -117,7 +118,9 @@ impl Machine {
             config.client_id = String::new(); // it exceeds the length field of a request header
         }
         // With a limit of zero these timers would be due again at once, and the poll loop would never end.
-        for time in [&mut config.metadata_max_idle, &mut config.connections_max_idle] {
+        let MachineConfig { metadata_max_idle, connections_max_idle, metadata_recovery_rebootstrap_trigger, .. } =
+            &mut config;
+        for time in [metadata_max_idle, connections_max_idle, metadata_recovery_rebootstrap_trigger] {
             *time = (*time).max(Duration::from_millis(1));
         }
         config.require_for_transactions();
@@ -341,7 +344,8 @@ impl Machine {
                     self.accumulator.mark_for_examination(partition);
                 }
             }
-            Timer::Reconnect(node) => self.accumulator.schedule.node_changed(node),
+            Timer::Reconnect(node) | Timer::Rate(node) => self.accumulator.schedule.node_changed(node),
+            Timer::Rebootstrap => self.on_rebootstrap_due(),
             Timer::Throttle(id) => self.capacity_changed(id),
             // Nothing else is to be done: every poll checks whether these are to be requested.
             Timer::MetadataRetry | Timer::ProducerId | Timer::Transaction | Timer::TransactionDeadline => {}

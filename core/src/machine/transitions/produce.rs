@@ -112,7 +112,8 @@ impl Machine {
         let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
         let mut versions = connection.versions().ok_or(BlockedOn::Node(node))?;
         let Node::Broker(broker) = node else { return Err(BlockedOn::Node(node)) };
-        if !connection.has_capacity(&self.config, self.now) {
+        let is_limited = self.network.rate_limited_until(node, &self.config, self.now).is_some();
+        if is_limited || !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
         let is_idempotent = self.is_idempotent(versions);
@@ -225,6 +226,10 @@ impl Machine {
                 self.accumulator.count_sent(&sent);
                 self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
+                let node = Node::Broker(broker);
+                if let Some(next) = self.network.count_produce(node, &self.config, self.now) {
+                    self.timers.set(Timer::Rate(node), next);
+                }
                 Some((id, bytes))
             }
             Err(error) => {

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::error::BlockedOn;
 
-use super::{Command, CommandQueue, MemoryAcquisition, permits, unlock_and_wake};
+use super::{BlockTimer, Command, CommandQueue, MemoryAcquisition, permits, unlock_and_wake};
 use crate::channel_batch::SealedChannelBatch;
 use crate::semaphore::Permits;
 
@@ -14,20 +15,22 @@ use crate::semaphore::Permits;
 pub(crate) struct Acceptance<'a> {
     queue: &'a CommandQueue,
     acquisition: MemoryAcquisition<'a>,
+    timer: BlockTimer<'a>,
     /// The partitions of the batches that were accepted in one call.
     partitions: Vec<i32>,
 }
 
 impl<'a> Acceptance<'a> {
-    pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
-        Self { queue, acquisition: MemoryAcquisition::new(queue), partitions: Vec::new() }
+    pub(crate) fn new(queue: &'a CommandQueue) -> Self {
+        let (acquisition, timer) = (MemoryAcquisition::new(queue), BlockTimer::new(queue));
+        Self { queue, acquisition, timer, partitions: Vec::new() }
     }
 
     /// Removes batches from the front and accepts them, up to `limit`. Pending while there is no memory for the next one, in
     /// the order of the calls; it must stay the first one then.
     ///
     /// # Errors
-    /// The producer is closed or has stopped.
+    /// The producer is closed or has stopped, or the first batch has waited for `max.block.ms`.
     pub(crate) fn poll(
         &mut self,
         batches: &mut VecDeque<SealedChannelBatch>,
@@ -39,7 +42,20 @@ impl<'a> Acceptance<'a> {
         let mut accepted = 0;
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
             let acquired = self.queue.poll_acquire(&mut self.acquisition, needed(first), context);
-            let mut state = ready!(acquired)?;
+            let acquired = match acquired {
+                Poll::Pending => ready!(self.timer.poll(BlockedOn::BufferMemory, context).map(Err)),
+                Poll::Ready(acquired) => acquired,
+            };
+            let mut state = match acquired {
+                Ok(state) => state,
+                Err(reason) => {
+                    // The next batch needs other permits, and has its own time.
+                    self.acquisition = MemoryAcquisition::new(self.queue);
+                    self.timer.reset();
+                    return Poll::Ready(Err(reason));
+                }
+            };
+            self.timer.stop(&mut state);
             // Batches that fit are accepted without examining the waiters, of which there are none.
             loop {
                 let Some(batch) = batches.pop_front() else { break };

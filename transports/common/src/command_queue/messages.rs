@@ -5,6 +5,7 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
 
+use kafka_batch_core::error::BlockedOn;
 use kafka_batch_core::machine::SendReason;
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, SendErrorReason};
@@ -146,11 +147,11 @@ impl CommandQueue {
     pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
         let permits = Permits { records: 1, bytes };
         let mut acquisition = MemoryAcquisition::new(self);
-        poll_fn(|context| {
+        let acquired = poll_fn(|context| {
             let acquired = self.poll_acquire(&mut acquisition, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here
-        })
-        .await?;
+        });
+        self.bounded(BlockedOn::BufferMemory, acquired).await?;
         Ok(HeldPermits { queue: self, permits })
     }
 }

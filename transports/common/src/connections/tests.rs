@@ -8,6 +8,7 @@ use super::*;
 use crate::command_queue::CommandQueue;
 use crate::driver::Step;
 use crate::gathering::Gathering;
+use crate::target::Target;
 use crate::tls_stream::Security;
 use crate::topics::TopicCache;
 use kafka_batch_core::machine::MachineConfig;
@@ -124,7 +125,7 @@ fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
 }
 
 fn connect(driver: &mut Driver) -> ConnectionId {
-    let Step::Connect { connection, host, port: 9092, .. } = driver.next_step() else {
+    let Step::Connect { connection, target: Target { host, port: 9092, .. }, .. } = driver.next_step() else {
         panic!("no attempt to connect")
     };
     assert_eq!(host, "broker");
@@ -142,7 +143,7 @@ fn a_frame_is_written_in_parts_of_any_size_and_flushed_once() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(Connected::new(stream.clone()))));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let frame = bytes.concat();
@@ -165,7 +166,7 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
     stream.inner().at_once = 1_000;
     stream.inner().stuck = Some(Waker::noop().clone());
     let id = connect(&mut driver);
-    connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
+    connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(Connected::new(stream.clone()))));
     assert!(poll(&mut connections, &mut driver).is_ready());
     let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
     let size = bytes.concat().len();
@@ -195,7 +196,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(Connected::new(stream.clone()))));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -235,7 +236,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = 1_000;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(Connected::new(stream.clone()))));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let correlation = bytes.concat()[8..12].try_into().unwrap();

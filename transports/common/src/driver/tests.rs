@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::*;
 use crate::accepted::BatchOutcome;
@@ -164,7 +165,7 @@ fn a_connection_that_ends_before_it_is_ready_counts_as_a_failure() {
     for expected in 0..6 {
         queue.lookup_topic("t").unwrap(); // again, in case the last lookup has timed out
         assert!(driver.poll_commands(&context()).is_ready());
-        let Step::Connect { connection, failures, .. } = next_action(&mut driver) else {
+        let Step::Connect { connection, target: Target { failures, .. }, .. } = next_action(&mut driver) else {
             panic!("no attempt to connect")
         };
         assert_eq!(failures, expected);

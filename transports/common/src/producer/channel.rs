@@ -127,7 +127,7 @@ impl BatchChannel for ProducerChannel<'_> {
         let is_checking = self.poll_seal(batches, limit, context).is_pending();
         let accepted = ready!(self.acceptance.poll(&mut self.sealed, limit, self.topic, context));
         if let Err(reason) = accepted {
-            // The producer is closed or has stopped, and so it is for the batches after this one.
+            // If the producer is closed or has stopped, it is so for the batches after this one.
             if let Some(first) = self.sealed.pop_front() {
                 let (id, partition) = (first.id(), first.partition());
                 if let Some(batch) = first.withdraw() {

@@ -6,6 +6,8 @@ mod channel;
 #[cfg(feature = "metrics")]
 mod facade;
 mod hooks;
+mod max_block;
+mod rack;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -58,7 +60,7 @@ struct World {
 
 impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
-        Self::with_hooks(linger, buffer, options, Observers::default(), HeaderInjector::default())
+        Self::with_queue(linger, buffer, options, |queue| queue)
     }
 
     fn with_hooks(
@@ -68,9 +70,17 @@ impl World {
         observers: Observers,
         injector: HeaderInjector,
     ) -> Self {
+        Self::with_queue(linger, buffer, options, |queue| queue.hooks(observers, injector))
+    }
+
+    fn with_queue(
+        linger: Duration,
+        buffer: usize,
+        options: BatchOptions,
+        change: impl FnOnce(CommandQueue) -> CommandQueue,
+    ) -> Self {
         let topics = TopicCache::new(1, Duration::from_secs(300));
-        let queue = CommandQueue::new(buffer, topics, Gathering::new(linger, 2)).hooks(observers, injector);
-        let queue = Arc::new(queue);
+        let queue = Arc::new(change(CommandQueue::new(buffer, topics, Gathering::new(linger, 2))));
         let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));

@@ -1,6 +1,7 @@
 //! Combines settings, checks them against each other, and applies defaults.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use kafka_batch_core::BatchOptions;
@@ -10,12 +11,15 @@ use kafka_batch_core::protocol::Acks;
 use super::forms::Form;
 use super::servers::Addresses;
 use super::table::{BROKERS, ProducerConfig};
-use super::{Setting, Settings, codec, conflict, wrong};
+use super::{Setting, Settings, codec, conflict, network, wrong};
 use crate::error::{ConfigError, SettingValue};
+use crate::network_config::NetworkConfig;
 use crate::security::{
     CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
 };
 
+const RACK: &str = "client.rack";
+const RACK_AWARE: &str = "partitioner.rack.aware";
 const IDEMPOTENCE: &str = "enable.idempotence";
 pub(crate) const TRANSACTIONAL_ID: &str = "transactional.id";
 const MAX_IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
@@ -32,8 +36,13 @@ pub(crate) struct ParsedConfig {
     pub(crate) options: BatchOptions,
     /// `linger.ms`, for single messages.
     pub(crate) linger: Duration,
+    /// `max.block.ms`. `None`: as long as it takes.
+    pub(crate) max_block: Option<Duration>,
     /// `None` without TLS.
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) network: NetworkConfig,
+    /// The rack whose leaders are preferred.
+    pub(crate) rack: Option<String>,
     /// The addresses of `bootstrap.servers`, for error messages.
     pub(crate) brokers: String,
 }
@@ -71,13 +80,19 @@ pub(super) fn complete(config: &ProducerConfig, options: BatchOptions) -> Result
         None => options,
     };
     let tls = tls(config, protocol)?;
+    let network = network::network(config)?;
+    let rack = config.client_rack.clone().filter(|_| config.partitioner_rack_aware == Some(true));
+    if config.partitioner_rack_aware == Some(true) && rack.is_none() {
+        return conflict(RACK_AWARE, RACK, config, "set the rack of this producer, too");
+    }
     let brokers = servers.to_string();
     let linger = config.linger.unwrap_or_default();
+    let max_block = config.max_block.filter(|limit| *limit != Duration::MAX);
     let mut machine = machine::MachineConfig::new(servers.addresses);
     machine.sasl = sasl;
     apply(config.clone(), &mut machine);
     reconcile(config, &mut machine)?;
-    Ok(ParsedConfig { machine, options, linger, tls, brokers })
+    Ok(ParsedConfig { machine, options, linger, max_block, tls, network, rack, brokers })
 }
 
 /// Replaces defaults by the settings.
@@ -103,6 +118,10 @@ fn apply(config: ProducerConfig, machine: &mut machine::MachineConfig) {
     set(&mut machine.connections_max_idle, config.connections_max_idle);
     set(&mut machine.metadata_max_age, config.metadata_max_age);
     set(&mut machine.metadata_max_idle, config.metadata_max_idle);
+    set(&mut machine.metadata_recovery_strategy, config.metadata_recovery_strategy);
+    set(&mut machine.metadata_recovery_rebootstrap_trigger, config.metadata_recovery_rebootstrap_trigger);
+    let per_second = config.max_produce_requests_per_second.and_then(|rate| u32::try_from(rate).ok());
+    machine.max_produce_requests_per_second = per_second.and_then(NonZeroU32::new);
     set(&mut machine.max_request_size, config.max_request_size);
     set(&mut machine.buffer_memory, config.buffer_memory);
     set(&mut machine.receive_message_max_bytes, config.receive_message_max_bytes);

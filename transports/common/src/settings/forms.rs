@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kafka_batch_core::BrokerVersion;
-use kafka_batch_core::machine::Secret;
+use kafka_batch_core::machine::{SaslMechanism, Secret};
 
 use crate::error::SettingErrorReason;
 
@@ -89,6 +89,31 @@ impl<T: Copy + PartialEq> Form for Words<T> {
             [some @ .., last] if !some.is_empty() => format!("{} or {last}", some.join(", ")),
             words => words.concat(),
         }
+    }
+}
+
+/// One of the mechanisms of SASL that the machine has.
+#[derive(Debug)]
+pub(super) struct Mechanism(pub(super) Words<SaslMechanism>);
+
+/// The mechanism that librdkafka alone has here, by the library of the system.
+const GSSAPI: &str = "GSSAPI";
+
+impl Form for Mechanism {
+    type Value = SaslMechanism;
+
+    fn parse(&self, text: &str) -> Result<SaslMechanism, SettingErrorReason> {
+        const HOW: &str = "Kerberos (GSSAPI) is supported over librdkafka only: use RdkafkaProducer (feature `rdkafka` of kafka-batch), and \
+                           enable the feature `gssapi`, or `gssapi-vendored`, of the crate rdkafka";
+        if text.trim().eq_ignore_ascii_case(GSSAPI) { Err(HOW.into()) } else { self.0.parse(text) }
+    }
+
+    fn show(&self, value: &SaslMechanism) -> String {
+        self.0.show(value)
+    }
+
+    fn accepts(&self) -> String {
+        self.0.accepts()
     }
 }
 

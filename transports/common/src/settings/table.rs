@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use kafka_batch_core::BrokerVersion;
 use kafka_batch_core::compression::Codec;
-use kafka_batch_core::machine::{SaslMechanism, Secret, SecurityProtocol};
+use kafka_batch_core::machine::{MetadataRecoveryStrategy, SaslMechanism, Secret, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::Setting;
 use super::forms::{
-    Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
+    Always, Form, Hidden, INT, LONG, Level, Mechanism, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
+use super::network_forms::{ATTEMPT_DELAY, BufferSize, FAMILY, LOOKUP, OneAddress, OrSystem, ProxyAddress};
 use super::servers::{Addresses, PROTOCOL, Servers};
 use crate::error::{ConfigError, SettingErrorReason};
+use crate::network_config::{AddressFamily, DnsLookup};
 
 pub(crate) const BROKERS: &str = "bootstrap.servers";
 
@@ -189,12 +191,15 @@ const CODEC: Words<Codec> = Words(&[
     ("zstd", Codec::Zstd),
 ]);
 
-const MECHANISM: Words<SaslMechanism> = Words(&[
+const MECHANISM: Mechanism = Mechanism(Words(&[
     ("PLAIN", SaslMechanism::Plain),
     ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
     ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
     ("OAUTHBEARER", SaslMechanism::OAuthBearer),
-]);
+]));
+
+const RECOVERY: Words<MetadataRecoveryStrategy> =
+    Words(&[("rebootstrap", MetadataRecoveryStrategy::Rebootstrap), ("none", MetadataRecoveryStrategy::None)]);
 
 /// Whether host names are verified. The Java client writes `none` as an empty text.
 const IDENTIFICATION: Words<bool> = Words(&[("https", true), ("none", false), ("", false)]);
@@ -215,6 +220,11 @@ settings! {
          protocol; `security.protocol` and other entries must agree";
     client_id(impl Into<String>): String = Text { longest: i16::MAX as usize }, "client.id", Value("kafka-batch"),
         "A name for the brokers' logs, metrics and quotas";
+    client_rack(impl Into<String>): String = OrUnset(Text { longest: i16::MAX as usize }), "client.rack", Described("none"),
+        "The rack of this producer, for the next setting";
+    partitioner_rack_aware(bool): bool = SWITCH, "partitioner.rack.aware", Value("false"),
+        "Batches and messages without key or partition are sent to partitions whose leader is in the rack of `client.rack`, if there \
+         are any (KIP-1123)";
     acks(Acks): Acks = ACKS, "acks" | "request.required.acks", Value("all"),
         "Which replicas must store a batch before it counts as delivered: all in-sync replicas, the leader, or none";
     enable_idempotence(bool): bool = SWITCH, "enable.idempotence", Value("true"),
@@ -249,14 +259,49 @@ settings! {
         "Longest wait before an attempt to connect again";
     socket_connection_setup_timeout(Duration): Duration = Millis::new(1, INT), "socket.connection.setup.timeout.ms", Value("10000"),
         "Maximum time to connect, for all addresses of a host name together";
+    client_dns_lookup(DnsLookup): DnsLookup = LOOKUP, "client.dns.lookup", Value("use_all_dns_ips"),
+        "The addresses of a host name that are tried: all. Or, with the other value, those of the canonical name that a reverse \
+         lookup of a bootstrap server's address returns, which is the name in its certificate, then";
+    broker_address_family(AddressFamily): AddressFamily = FAMILY, "broker.address.family", Value("any"),
+        "The addresses of a host that are tried (librdkafka's name): IPv4, IPv6, or both in turns";
+    connection_attempt_delay(Duration): Duration = ATTEMPT_DELAY, "connection.attempt.delay.ms", Value("250"),
+        "Delay before the next address of a host is tried beside those that have not answered; the first connection is used (RFC \
+         8305). After an error the next address is tried at once";
+    send_buffer_bytes(usize): usize = BufferSize, "socket.send.buffer.bytes" | "send.buffer.bytes", Value("-1"),
+        "The size of a socket's send buffer (`SO_SNDBUF`)";
+    receive_buffer_bytes(usize): usize = BufferSize, "socket.receive.buffer.bytes" | "receive.buffer.bytes", Value("-1"),
+        "The size of a socket's receive buffer (`SO_RCVBUF`)";
+    socket_tcp_user_timeout(Duration): Duration = OrSystem(Millis::new(1, INT)), "socket.tcp.user.timeout.ms", Value("0"),
+        "How long sent bytes may be unacknowledged before the connection ends (`TCP_USER_TIMEOUT`); only on Linux and Android";
+    socks5_proxy(impl Into<ProxyAddress>): ProxyAddress = OneAddress, "socks5.proxy", Described("none"),
+        "A SOCKS5 proxy (RFC 1928) that connects to the brokers, and resolves their names; `client.dns.lookup` and \
+         `broker.address.family` concern the proxy's own name";
+    socks5_proxy_username(impl Into<Secret>): Secret = Hidden::Verbatim, "socks5.proxy.username", Described("none"),
+        "The user name for the proxy (RFC 1929), which is sent as it is";
+    socks5_proxy_password(impl Into<Secret>): Secret = Hidden::Verbatim, "socks5.proxy.password", Described("none"),
+        "The password for the proxy, which is sent as it is";
     connections_max_idle(Duration): Duration = Millis::new(1, LONG).never(&[-1, 0]), "connections.max.idle.ms", Value("540000"),
         "An unused connection is closed after this time. `-1` as in Java's client, `0` as in librdkafka";
     metadata_max_age(Duration): Duration = Millis::new(1, LONG), "metadata.max.age.ms", Value("300000"),
         "Metadata of the cluster is requested again after this time";
     metadata_max_idle(Duration): Duration = Millis::new(1, LONG), "metadata.max.idle.ms", Value("300000"),
         "Metadata of a topic is removed after this time without use";
+    metadata_recovery_strategy(MetadataRecoveryStrategy): MetadataRecoveryStrategy = RECOVERY, "metadata.recovery.strategy",
+        Value("rebootstrap"),
+        "Whether `bootstrap.servers` are used again when no known broker can be reached (KIP-899), when metadata is not obtained for \
+         the time of the next setting, or when a broker asks for it";
+    metadata_recovery_rebootstrap_trigger(Duration): Duration = Millis::new(0, LONG), "metadata.recovery.rebootstrap.trigger.ms",
+        Value("300000"),
+        "How long metadata may be needed and not be obtained before all connections are closed, and `bootstrap.servers` are \
+         connected to (KIP-1102)";
+    max_produce_requests_per_second(usize): usize = Whole { least: 0, most: INT }, "max.produce.requests.per.second", Value("0"),
+        "Maximum rate of Produce requests to each broker; above it, batches wait and share requests. Up to 100 ms of unused time are \
+         kept for bursts. `0` for no limit";
     max_request_size(usize): usize = Whole { least: 1, most: INT }, "max.request.size", Value("1048576"),
         "Maximum bytes of one request; a larger batch is sent alone";
+    max_block(Duration): Duration = Millis::new(0, LONG).never(&[-1]), "max.block.ms", Value("-1"),
+        "How long a call waits for room in `buffer.memory`, and for the metadata of a topic, each, before it fails. `-1`: as long as its \
+         future is polled. The metadata is also waited for no longer than `request.timeout.ms`";
     buffer_memory(usize): usize = Whole { least: 1, most: LONG }, "buffer.memory", Value("33554432"),
         "Maximum bytes of batches in flight; above it, sending waits. A batch counts until its outcome is known. An outcome \
          that is not yet taken keeps its batch in memory, but does not count";
@@ -350,6 +395,6 @@ mod tests {
             assert_eq!(MECHANISM.parse(mechanism.name()).ok(), Some(mechanism));
             assert_eq!(MECHANISM.show(&mechanism), mechanism.name());
         }
-        assert_eq!((CODEC.0.len(), MECHANISM.0.len()), (Codec::ALL.len(), SaslMechanism::ALL.len()));
+        assert_eq!((CODEC.0.len(), MECHANISM.0.0.len()), (Codec::ALL.len(), SaslMechanism::ALL.len()));
     }
 }

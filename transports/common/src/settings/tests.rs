@@ -2,13 +2,15 @@ mod measured;
 mod typed;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism, SecurityProtocol};
+use kafka_batch_core::machine::{self as machine, MetadataRecoveryStrategy, Sasl, SaslMechanism, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::table::{BROKERS, Initial, TABLE};
 use super::*;
+use crate::network_config::{AddressFamily, DnsLookup, SocketOptions};
 
 const SERVER: (&str, &str) = (BROKERS, "localhost:9092");
 const USER: (&str, &str) = ("sasl.username", "u");
@@ -21,7 +23,7 @@ fn alone(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
 }
 
 /// Parses these settings and an address, which they can override.
-fn given(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
+pub(super) fn given(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     alone(&[&[SERVER], settings].concat())
 }
 
@@ -30,13 +32,13 @@ fn machine(settings: &[(&str, &str)]) -> machine::MachineConfig {
 }
 
 #[track_caller]
-fn wrong(settings: &[(&str, &str)]) -> String {
+pub(super) fn wrong(settings: &[(&str, &str)]) -> String {
     given(settings).unwrap_err().to_string()
 }
 
 /// Returns the error of settings that are valid each by itself, but in conflict with each other.
 #[track_caller]
-fn conflict(settings: &[(&str, &str)]) -> String {
+pub(super) fn conflict(settings: &[(&str, &str)]) -> String {
     match given(settings) {
         Err(error @ ConfigError::Conflict { .. }) => error.to_string(),
         other => panic!("{settings:?}: {other:?}"),
@@ -47,6 +49,8 @@ fn conflict(settings: &[(&str, &str)]) -> String {
 fn every_setting_has_its_effect() {
     let settings = [
         ("client.id", "me"),
+        ("client.rack", "a"),
+        ("partitioner.rack.aware", "True"),
         ("acks", "1"),
         ("enable.idempotence", "false"),
         ("transaction.timeout.ms", "18"),
@@ -61,12 +65,25 @@ fn every_setting_has_its_effect() {
         ("connections.max.idle.ms", "10"),
         ("metadata.max.age.ms", "11"),
         ("metadata.max.idle.ms", "16"),
+        ("metadata.recovery.strategy", "None"),
+        ("metadata.recovery.rebootstrap.trigger.ms", "23"),
+        ("max.produce.requests.per.second", "24"),
         ("max.request.size", "12"),
         ("buffer.memory", "13"),
         ("receive.message.max.bytes", "1400"),
         ("broker.version.fallback", "0.9"),
+        ("client.dns.lookup", "use_all_dns_ips"),
+        ("broker.address.family", "V6"),
+        ("connection.attempt.delay.ms", "19"),
+        ("socket.send.buffer.bytes", "20"),
+        ("socket.receive.buffer.bytes", "21"),
+        ("socket.tcp.user.timeout.ms", if cfg!(target_os = "linux") { "22" } else { "0" }),
+        ("socks5.proxy", "proxy:1080"),
+        ("socks5.proxy.username", "h"),
+        ("socks5.proxy.password", "i"),
         ("batch.size", "15"),
         ("linger.ms", "17"),
+        ("max.block.ms", "25"),
         ("compression.type", "gzip"),
         ("compression.gzip.level", "9"),
         ("security.protocol", "SASL_SSL"),
@@ -94,7 +111,7 @@ fn every_setting_has_its_effect() {
     for row in TABLE {
         assert!(settings.iter().any(|(name, _)| *name == row.name) != others.contains(&row.name), "{}", row.name);
     }
-    let ParsedConfig { machine, options, linger, tls, brokers } = given(&settings).unwrap();
+    let ParsedConfig { machine, options, linger, max_block, tls, network, rack, brokers } = given(&settings).unwrap();
     let millis = Duration::from_millis;
     assert_eq!(machine.bootstrap_servers, [("localhost".to_owned(), 9092)]);
     assert_eq!((machine.client_id.as_str(), machine.acks, machine.enable_idempotence), ("me", Acks::Leader, false));
@@ -105,13 +122,25 @@ fn every_setting_has_its_effect() {
     assert_eq!((machine.reconnect_backoff, machine.reconnect_backoff_max), (millis(7), millis(8)));
     assert_eq!((machine.socket_connection_setup_timeout, machine.connections_max_idle), (millis(9), millis(10)));
     assert_eq!((machine.metadata_max_age, machine.metadata_max_idle), (millis(11), millis(16)));
+    assert_eq!(machine.metadata_recovery_strategy, MetadataRecoveryStrategy::None);
+    assert_eq!(machine.metadata_recovery_rebootstrap_trigger, millis(23));
+    assert_eq!(machine.max_produce_requests_per_second.map(NonZeroU32::get), Some(24));
     assert_eq!(machine.max_request_size, 12);
     assert_eq!((machine.buffer_memory, machine.receive_message_max_bytes), (13, 1_400));
     assert_eq!(machine.broker_version_fallback, "0.9".parse().ok());
     assert_eq!(machine.sasl, Sasl::new(SaslMechanism::ScramSha256, "u", "p").ok());
     let compression = "gzip:9".parse().unwrap();
     assert_eq!(options, BatchOptions::default().batch_size(15).compression(compression));
-    assert_eq!((brokers.as_str(), linger), ("localhost:9092", millis(17)));
+    assert_eq!((brokers.as_str(), linger, max_block), ("localhost:9092", millis(17), Some(millis(25))));
+    let SocketOptions { send_buffer, receive_buffer, tcp_user_timeout } = network.socket;
+    assert_eq!((network.dns_lookup, network.family), (DnsLookup::UseAllDnsIps, AddressFamily::V6));
+    assert_eq!((network.attempt_delay, send_buffer, receive_buffer), (millis(19), Some(20), Some(21)));
+    assert_eq!(tcp_user_timeout, cfg!(target_os = "linux").then_some(millis(22)));
+    assert_eq!(
+        network.proxy.map(|proxy| (proxy.address(), proxy.login.is_some())),
+        Some(("proxy:1080".to_owned(), true))
+    );
+    assert_eq!(rack.as_deref(), Some("a"));
     let tls = tls.unwrap();
     let of_tls: Vec<_> = tls.settings().values().map(String::as_str).collect();
     assert_eq!(of_tls, ["a", "b", "c", "d", "none", "e", "g", "f"]);
@@ -281,7 +310,13 @@ fn an_error_names_the_setting_its_value_and_what_is_accepted() {
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
         ("linger", "5", "there is no setting \"linger\"; did you mean \"linger.ms\"?"),
         ("security.protocol", "tls", "write plaintext, ssl, sasl_plaintext or sasl_ssl"),
-        ("sasl.mechanism", "GSSAPI", "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+        ("sasl.mechanism", "DIGEST-MD5", "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+        (
+            "sasl.mechanisms",
+            " gssapi",
+            "sasl.mechanisms = \" gssapi\": Kerberos (GSSAPI) is supported over librdkafka only",
+        ),
+        ("sasl.mechanism", "GSSAPI", "enable the feature `gssapi`, or `gssapi-vendored`, of the crate rdkafka"),
         ("compression.type", "brotli", "write none, gzip, snappy, lz4 or zstd"),
         ("broker.version.fallback", "new", "write a version of Kafka, such as 0.9"),
         ("ssl.endpoint.identification.algorithm", "ldap", "write https, none or nothing"),
@@ -316,6 +351,10 @@ fn conflicting_settings_are_errors() {
         (
             &[("enable.idempotence", "t"), ("max.in.flight", "6")],
             "enable.idempotence = \"true\", max.in.flight.requests.per.connection = \"6\": ",
+        ),
+        (
+            &[("partitioner.rack.aware", "true")],
+            "partitioner.rack.aware = \"true\", client.rack (not set): set the rack",
         ),
         (&[("delivery.timeout.ms", "1000")], "delivery.timeout.ms = \"1000\", request.timeout.ms = \"30000\": "),
         (

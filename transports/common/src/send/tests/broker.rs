@@ -10,6 +10,8 @@ pub(super) const TOPIC: &str = "t";
 
 pub(super) struct Broker {
     pub(super) partitions: i32,
+    /// The racks of the brokers 1, 2, …, which lead partitions in turns. Without any there is one broker, in none.
+    pub(super) racks: Vec<&'static str>,
     /// The values of each partition.
     pub(super) logs: BTreeMap<i32, Vec<String>>,
     /// The headers of all records, as `name=value`.
@@ -22,7 +24,8 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn new(partitions: i32) -> Self {
-        Self { partitions, logs: BTreeMap::new(), headers: Vec::new(), batches: 0, held: VecDeque::new() }
+        let (logs, headers, held) = (BTreeMap::new(), Vec::new(), VecDeque::new());
+        Self { partitions, racks: Vec::new(), logs, headers, batches: 0, held }
     }
 
     /// Returns the response, unless the request is one to Produce, whose response is held back.
@@ -53,11 +56,17 @@ impl Broker {
     }
 
     fn metadata(&self, response: &mut Vec<u8>) {
-        response.extend(1_i32.to_be_bytes());
-        response.extend(1_i32.to_be_bytes());
-        string(response, "broker");
-        response.extend(9092_i32.to_be_bytes());
-        response.extend((-1_i16).to_be_bytes()); // rack
+        let brokers = self.racks.len().max(1) as i32;
+        response.extend(brokers.to_be_bytes());
+        for broker in 1..=brokers {
+            response.extend(broker.to_be_bytes());
+            string(response, "broker");
+            response.extend(9092_i32.to_be_bytes());
+            match self.racks.get(broker as usize - 1) {
+                Some(rack) => string(response, rack),
+                None => response.extend((-1_i16).to_be_bytes()),
+            }
+        }
         response.extend(1_i32.to_be_bytes()); // controller
         response.extend(1_i32.to_be_bytes());
         response.extend([0; 2]);
@@ -67,7 +76,7 @@ impl Broker {
         for partition in 0..self.partitions {
             response.extend([0; 2]);
             response.extend(partition.to_be_bytes());
-            response.extend(1_i32.to_be_bytes());
+            response.extend((1 + partition % brokers).to_be_bytes());
             response.extend([0; 8]);
         }
     }

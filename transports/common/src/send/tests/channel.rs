@@ -8,14 +8,14 @@ use kafka_batch_core::publisher::{BatchChannel, ChannelBatch, ChannelError, Chan
 use super::*;
 
 /// A channel, the batches that wait for it, and the outcomes so far.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     channel: Box<dyn BatchChannel + 'a>,
     queue: VecDeque<ChannelBatch>,
-    outcomes: BTreeMap<u64, ChannelOutcome>,
+    pub(super) outcomes: BTreeMap<u64, ChannelOutcome>,
 }
 
 impl<'a> Sender<'a> {
-    fn new(producer: &'a Producer) -> Self {
+    pub(super) fn new(producer: &'a Producer) -> Self {
         Self { channel: Transport::channel(producer, TOPIC), queue: VecDeque::new(), outcomes: BTreeMap::new() }
     }
 
@@ -24,14 +24,14 @@ impl<'a> Sender<'a> {
         self.push_value(world, id, partition, &id.to_string());
     }
 
-    fn push_value(&mut self, world: &World, id: u64, partition: i32, value: &str) {
+    pub(super) fn push_value(&mut self, world: &World, id: u64, partition: i32, value: &str) {
         let mut batch = world.producer.batch();
         batch.extend([Record::new(value)]).unwrap();
         self.queue.push_back(ChannelBatch { id, partition, batch });
     }
 
     /// Sends up to `limit` batches, and collects outcomes.
-    fn poll(&mut self, limit: usize) -> Poll<()> {
+    pub(super) fn poll(&mut self, limit: usize) -> Poll<()> {
         let mut context = Context::from_waker(Waker::noop());
         let sent = self.channel.poll_send(&mut self.queue, limit, &mut context);
         while let Poll::Ready((id, outcome)) = self.channel.poll_outcome(&mut context) {
@@ -40,16 +40,16 @@ impl<'a> Sender<'a> {
         sent
     }
 
-    fn unsent(&self) -> Vec<u64> {
+    pub(super) fn unsent(&self) -> Vec<u64> {
         assert_eq!(self.channel.unaccepted().len(), self.channel.unaccepted_count());
         self.channel.unaccepted().into_iter().chain(self.queue.iter().map(|batch| batch.id)).collect()
     }
 
-    fn offset(&self, id: u64) -> Option<i64> {
+    pub(super) fn offset(&self, id: u64) -> Option<i64> {
         self.outcomes.get(&id)?.as_ref().ok()?.base_offset()
     }
 
-    fn refusal(&self, id: u64) -> &SendErrorReason {
+    pub(super) fn refusal(&self, id: u64) -> &SendErrorReason {
         match &self.outcomes[&id] {
             Err(ChannelError::Send(error)) => {
                 assert_eq!(error.batch.record_count(), 1);

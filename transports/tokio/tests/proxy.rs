@@ -1,0 +1,158 @@
+//! Producers whose connections go through a SOCKS5 proxy, to brokers whose names only the proxy can resolve.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use kafka_batch_core::error::TransportError;
+use kafka_batch_core::machine::ConnectionErrorKind;
+use kafka_batch_core::{EnqueueErrorReason, FailureReason, Record, SendMessageError};
+use kafka_batch_testing::TestCluster;
+use kafka_batch_tokio::{ProducerBuilder, Socks5Error, Socks5ErrorKind, Socks5Reply, Tokio, TokioProducer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What a proxy was asked for: the host, and the port.
+type Asked = Arc<Mutex<Vec<(String, u16)>>>;
+
+const USERNAME: &str = "bob";
+const PASSWORD: &str = "hunter2";
+
+/// Starts a proxy, which takes the login above, and connects every name to `to`, or refuses with a code. It is written after RFC 1928
+/// and 1929, independently of the client.
+async fn proxy(to: SocketAddr, refusal: u8) -> (SocketAddr, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked: Asked = Arc::default();
+    let requests = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(serve(client, to, refusal, Arc::clone(&requests)));
+        }
+    });
+    (address, asked)
+}
+
+async fn serve(mut client: TcpStream, to: SocketAddr, refusal: u8, asked: Asked) -> io::Result<()> {
+    let mut head = [0; 2];
+    client.read_exact(&mut head).await?;
+    let mut methods = vec![0; head[1].into()];
+    client.read_exact(&mut methods).await?;
+    if !methods.contains(&2) {
+        return client.write_all(&[5, 0xff]).await;
+    }
+    client.write_all(&[5, 2]).await?;
+    client.read_exact(&mut head).await?;
+    let mut username = vec![0; head[1].into()];
+    client.read_exact(&mut username).await?;
+    let mut password = vec![0; client.read_u8().await?.into()];
+    client.read_exact(&mut password).await?;
+    if (&username[..], &password[..]) != (USERNAME.as_bytes(), PASSWORD.as_bytes()) {
+        return client.write_all(&[1, 1]).await;
+    }
+    client.write_all(&[1, 0]).await?;
+    let mut request = [0; 4];
+    client.read_exact(&mut request).await?;
+    let host = match request[3] {
+        1 => {
+            let mut address = [0; 4];
+            client.read_exact(&mut address).await?;
+            SocketAddr::from((address, 0)).ip().to_string()
+        }
+        _ => {
+            let mut name = vec![0; client.read_u8().await?.into()];
+            client.read_exact(&mut name).await?;
+            String::from_utf8(name).unwrap()
+        }
+    };
+    let port = client.read_u16().await?;
+    asked.lock().unwrap().push((host, port));
+    client.write_all(&[5, refusal, 0, 3, 4, b'h', b'o', b's', b't', 0, 0]).await?;
+    if refusal == 0 {
+        let mut broker = TcpStream::connect(to).await?;
+        copy_bidirectional(&mut client, &mut broker).await?;
+    }
+    Ok(())
+}
+
+fn through(proxy: SocketAddr) -> ProducerBuilder<Tokio> {
+    TokioProducer::builder()
+        .set("bootstrap.servers", "behind-the-proxy.invalid:1234")
+        .set("socks5.proxy", proxy.to_string())
+        .set("socks5.proxy.username", USERNAME)
+        .set("delivery.timeout.ms", "300")
+        .set("request.timeout.ms", "300")
+}
+
+#[tokio::test]
+async fn brokers_are_connected_to_by_the_proxy_which_resolves_their_names() {
+    let cluster = TestCluster::start();
+    let to = cluster.address(1).unwrap();
+    let (address, asked) = proxy(to, 0).await;
+    let producer = through(address).set("socks5.proxy.password", PASSWORD).build().unwrap();
+    producer.send(("readings", 0), Record::new("21.5")).await.unwrap();
+    producer.close().await.unwrap();
+    assert_eq!(cluster.log("readings", 0).unwrap().values().unwrap(), ["21.5"]);
+    let expected = [("behind-the-proxy.invalid".to_owned(), 1234), (to.ip().to_string(), to.port())];
+    assert_eq!(*asked.lock().unwrap(), expected);
+}
+
+/// Returns the error of the proxy that a message failed with.
+async fn error(builder: ProducerBuilder<Tokio>) -> (String, Socks5ErrorKind) {
+    let producer = builder.build().unwrap();
+    let failed = producer.send(("readings", 0), Record::new("21.5")).await.unwrap_err();
+    let text = failed.to_string();
+    let error = match &failed {
+        SendMessageError::NotAccepted(error) => match &error.reason {
+            EnqueueErrorReason::Send(reason) => reason.connection_error(),
+            other => panic!("{other}"),
+        },
+        SendMessageError::Delivery(error) => match &*error.reason {
+            FailureReason::TimedOut { cause: Some(cause), .. } => cause.connection_error(),
+            other => panic!("{other}"),
+        },
+        other => panic!("{other}"),
+    };
+    let Some(ConnectionErrorKind::Disconnected { error: Some(error), .. }) = error.map(|error| &error.kind) else {
+        panic!("{text}")
+    };
+    let found = TransportError::downcast_ref::<io::Error>(error).unwrap();
+    let proxy = found.get_ref().unwrap().downcast_ref::<Socks5Error>().unwrap();
+    let kind = match &proxy.kind {
+        Socks5ErrorKind::Refused(reply) => Socks5ErrorKind::Refused(*reply),
+        Socks5ErrorKind::LoginRefused { status } => Socks5ErrorKind::LoginRefused { status: *status },
+        Socks5ErrorKind::NoAcceptableMethod { has_login } => {
+            Socks5ErrorKind::NoAcceptableMethod { has_login: *has_login }
+        }
+        Socks5ErrorKind::Unreachable(error) => Socks5ErrorKind::Unreachable(error.kind().into()),
+        other => panic!("{other}"),
+    };
+    (text, kind)
+}
+
+#[tokio::test]
+async fn refusals_of_a_proxy_are_typed_errors_of_the_delivery() {
+    let cluster = TestCluster::start();
+    let (address, _) = proxy(cluster.address(1).unwrap(), 2).await;
+    let (text, kind) = error(through(address).set("socks5.proxy.password", PASSWORD)).await;
+    assert!(matches!(kind, Socks5ErrorKind::Refused(Socks5Reply::NotAllowed)), "{text}");
+    assert!(text.contains(&format!("the SOCKS5 proxy {address}: its rules do not allow the connection")), "{text}");
+    let (text, kind) = error(through(address).set("socks5.proxy.password", "guess")).await;
+    assert!(matches!(kind, Socks5ErrorKind::LoginRefused { status: 1 }), "{text}");
+    assert!(!text.contains("guess") && !text.contains(USERNAME), "{text}");
+    let without_login = TokioProducer::builder()
+        .set("bootstrap.servers", "behind-the-proxy.invalid:1234")
+        .set("socks5.proxy", address.to_string())
+        .set("delivery.timeout.ms", "300")
+        .set("request.timeout.ms", "300");
+    let (text, kind) = error(without_login).await;
+    assert!(matches!(kind, Socks5ErrorKind::NoAcceptableMethod { has_login: false }), "{text}");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let (text, kind) = error(through(nobody).set("socks5.proxy.password", PASSWORD)).await;
+    assert!(
+        matches!(kind, Socks5ErrorKind::Unreachable(error) if error.kind() == io::ErrorKind::ConnectionRefused),
+        "{text}"
+    );
+}
