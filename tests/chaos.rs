@@ -67,6 +67,20 @@ mod storm;
 #[path = "chaos/view.rs"]
 mod view;
 
+// The parts of `soak` that have tests, because that suite has no harness.
+#[path = "soak/attribution.rs"]
+#[allow(dead_code)]
+mod soak_attribution;
+#[path = "soak/line.rs"]
+#[allow(dead_code)]
+mod soak_line;
+#[path = "soak/plan.rs"]
+#[allow(dead_code)]
+mod soak_plan;
+#[path = "soak/unknown.rs"]
+#[allow(dead_code)]
+mod soak_unknown;
+
 use std::env;
 use std::time::Instant;
 

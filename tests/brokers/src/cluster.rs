@@ -2,7 +2,7 @@
 
 use crate::broker::with_libraries;
 use crate::{
-    Options, Quorum, Release, StartError,
+    Listener, Options, Quorum, Release, StartError,
     folder::TempFolder,
     guarded::Guarded,
     jars::Jars,
@@ -31,11 +31,25 @@ pub struct ClusterOptions {
     pub advertised: Vec<SocketAddr>,
     /// The options of each node.
     pub each: Options,
+    /// The release of each node, in the order of the nodes, for a cluster of several. If empty, that of
+    /// [`Cluster::start`].
+    pub releases: Vec<&'static Release>,
+    /// Settings of single nodes, in the order of the nodes; they replace those of `each`. Nodes without an entry have none.
+    pub own: Vec<Vec<(String, String)>>,
+    /// The address of this machine at which the nodes listen at the further listeners.
+    pub listen_at: Ipv4Addr,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        ClusterOptions { nodes: 3, advertised: Vec::new(), each: Options::default() }
+        ClusterOptions {
+            nodes: 3,
+            advertised: Vec::new(),
+            each: Options::default(),
+            releases: Vec::new(),
+            own: Vec::new(),
+            listen_at: Ipv4Addr::LOCALHOST,
+        }
     }
 }
 
@@ -54,6 +68,7 @@ struct Member {
     node: Node,
     clients: SocketAddr,
     internal: SocketAddr,
+    listeners: Vec<(Listener, SocketAddr)>,
 }
 
 impl Cluster {
@@ -61,38 +76,45 @@ impl Cluster {
     pub fn start(release: &Release, options: &ClusterOptions) -> Result<Cluster, StartError> {
         check(release, options)?;
         let java = programs::java()?;
-        let jars = Jars::prepare(release)?;
-        let class_path = with_libraries(jars.broker.clone(), &options.each.libraries)?;
+        let releases = if options.releases.is_empty() {
+            vec![release; usize::from(options.nodes)]
+        } else {
+            options.releases.clone()
+        };
         let folder = TempFolder::create().map_err(StartError::io("make a data folder"))?;
         let cluster_id = random::cluster_id();
-        let nodes: Vec<Node> = (0..i32::from(options.nodes))
-            .map(|node_id| Node {
+        let node = |(node_id, release): (i32, &Release)| -> Result<Node, StartError> {
+            Ok(Node {
                 version: release.version,
                 java: java.clone(),
-                class_path: class_path.clone(),
+                class_path: with_libraries(Jars::prepare(release)?.broker, &options.each.libraries)?,
                 identity: Identity::Member { cluster_id: cluster_id.clone(), node_id },
                 folder: folder.path().join(format!("node-{node_id}")),
                 properties: options.each.properties.clone(),
                 heap_mib: options.each.heap_mib,
                 start_limit: options.each.start_limit,
             })
-            .collect();
+        };
+        let nodes = (0..).zip(releases).map(node).collect::<Result<Vec<_>, _>>()?;
         for attempt in 0..PORT_TRIES {
-            let addresses = Addresses::free(nodes.len()).map_err(StartError::io("find free ports"))?;
+            let addresses = Addresses::free(nodes.len(), options).map_err(StartError::io("find free ports"))?;
             for (id, node) in nodes.iter().enumerate() {
                 node.configure(&addresses.settings(id, node, options))?;
                 if attempt == 0 {
-                    node.format(&[])?;
+                    node.format(&options.each.format)?;
                 }
             }
             match start_all(nodes.iter().zip(&addresses.internal)) {
                 Ok(processes) => {
-                    let members = nodes.into_iter().zip(processes).zip(addresses.clients).zip(addresses.internal);
-                    let members = members.map(|(((node, process), clients), internal)| Member {
+                    let Addresses { clients, internal, listeners, .. } = addresses;
+                    let of_nodes = clients.into_iter().zip(internal).zip(listeners);
+                    let members = nodes.into_iter().zip(processes).zip(of_nodes);
+                    let members = members.map(|((node, process), ((clients, internal), listeners))| Member {
                         process: Some(process),
                         node,
                         clients,
                         internal,
+                        listeners,
                     });
                     return Ok(Cluster { members: members.collect(), _folder: folder });
                 }
@@ -123,6 +145,13 @@ impl Cluster {
     #[must_use]
     pub fn internal_addresses(&self) -> Vec<SocketAddr> {
         self.members.iter().map(|member| member.internal).collect()
+    }
+
+    /// Returns the address of a node's further listener with this name, if there is one. It stays the same after a restart.
+    #[must_use]
+    pub fn listener(&self, node: usize, name: &str) -> Option<SocketAddr> {
+        let mut listeners = self.members[node].listeners.iter();
+        listeners.find(|(listener, _)| listener.name == name).map(|(_, address)| *address)
     }
 
     /// Returns the end of a node's log output.
@@ -176,15 +205,21 @@ impl Cluster {
 
 fn check(release: &Release, options: &ClusterOptions) -> Result<(), StartError> {
     let no = |reason| Err(StartError::NoCluster { reason });
-    let ClusterOptions { nodes, advertised, .. } = options;
-    if release.quorum != Quorum::KRaft {
-        return no(format!("Apache Kafka {} has no KRaft; choose 3.9 or newer", release.version));
+    let ClusterOptions { nodes, advertised, releases, own, .. } = options;
+    if let Some(old) = releases.iter().copied().chain([release]).find(|release| release.quorum != Quorum::KRaft) {
+        return no(format!("Apache Kafka {} has no KRaft; choose 3.9 or newer", old.version));
     }
     if *nodes == 0 {
         return no("it has no node".to_owned());
     }
     if !advertised.is_empty() && advertised.len() != usize::from(*nodes) {
         return no(format!("{} advertised addresses, and {nodes} nodes: give one a node, or none", advertised.len()));
+    }
+    if !releases.is_empty() && releases.len() != usize::from(*nodes) {
+        return no(format!("{} releases, and {nodes} nodes: give one a node, or none", releases.len()));
+    }
+    if own.len() > usize::from(*nodes) {
+        return no(format!("settings of {} nodes, and {nodes} nodes: give at most one list a node", own.len()));
     }
     Ok(())
 }
@@ -200,16 +235,25 @@ struct Addresses {
     clients: Vec<SocketAddr>,
     internal: Vec<SocketAddr>,
     controllers: Vec<SocketAddr>,
+    listeners: Vec<Vec<(Listener, SocketAddr)>>,
 }
 
 impl Addresses {
-    fn free(nodes: usize) -> std::io::Result<Addresses> {
-        let ports = ports::free(PORTS * nodes)?;
-        let mut each = ports
+    fn free(nodes: usize, options: &ClusterOptions) -> std::io::Result<Addresses> {
+        let further = &options.each.listeners;
+        let ports = ports::free((PORTS + further.len()) * nodes)?;
+        let (own, more) = ports.split_at(PORTS * nodes);
+        let mut each = own
             .chunks(nodes)
             .map(|ports| ports.iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, *port))).collect::<Vec<_>>());
         let mut next = || each.next().unwrap_or_default();
-        Ok(Addresses { clients: next(), internal: next(), controllers: next() })
+        let at = |port: &u16| SocketAddr::from((options.listen_at, *port));
+        let of_node = |node: usize| {
+            let ports = &more[node * further.len()..][..further.len()];
+            further.iter().copied().zip(ports.iter().map(at)).collect()
+        };
+        let listeners = (0..nodes).map(of_node).collect();
+        Ok(Addresses { clients: next(), internal: next(), controllers: next(), listeners })
     }
 
     fn settings(&self, id: usize, node: &Node, options: &ClusterOptions) -> String {
@@ -219,9 +263,13 @@ impl Addresses {
             advertised: options.advertised.get(id).copied().unwrap_or(self.clients[id]),
             internal: self.internal[id],
             controllers: &self.controllers,
+            listeners: &self.listeners[id],
             data: &node.folder.join("data"),
         };
-        settings::member(&places, &options.each.config)
+        let own = options.own.get(id).map_or(&[][..], Vec::as_slice);
+        let each = options.each.config.iter().filter(|(name, _)| !own.iter().any(|(other, _)| other == name));
+        let config: Vec<_> = each.chain(own).cloned().collect();
+        settings::member(&places, &config)
     }
 }
 
@@ -241,5 +289,11 @@ mod tests {
         assert!(refused("2.8", 3, 0).contains("2.8.2 has no KRaft"));
         assert!(refused("4", 0, 0).contains("no node"));
         assert!(refused("4", 3, 2).contains("2 advertised addresses, and 3 nodes"));
+        let of = |options| Cluster::start(Release::find("4").unwrap(), &options).unwrap_err().to_string();
+        let releases = [Release::find("4").unwrap(), Release::find("2.8").unwrap(), Release::find("4").unwrap()];
+        let mixed = |count| ClusterOptions { releases: releases[..count].to_vec(), ..ClusterOptions::default() };
+        assert!(of(mixed(3)).contains("2.8.2 has no KRaft"));
+        assert!(of(mixed(1)).contains("1 releases, and 3 nodes"));
+        assert!(of(ClusterOptions { own: vec![Vec::new(); 4], ..ClusterOptions::default() }).contains("settings of 4"));
     }
 }

@@ -25,14 +25,17 @@ done
 
 /// A new directory, removed with its contents when this is dropped or when this process ends in any way.
 #[derive(Debug)]
-pub(crate) struct TempFolder {
+pub struct TempFolder {
     path: PathBuf,
     janitor: Child,
 }
 
 impl TempFolder {
     /// Creates an empty directory that only this user can read.
-    pub(crate) fn create() -> io::Result<TempFolder> {
+    ///
+    /// # Errors
+    /// Returns an error if there is no shell, or the system's directory for temporary files cannot be written to.
+    pub fn create() -> io::Result<TempFolder> {
         let name = format!("kafka-batch-broker-{:016x}", random::number());
         let path = env::temp_dir().join(name);
         // The janitor is started first, so that the directory is removed in any case.
@@ -50,7 +53,8 @@ impl TempFolder {
     }
 
     /// Returns its path.
-    pub(crate) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -71,6 +71,7 @@ mod zookeeper;
 pub use broker::{Broker, Listener, Options};
 pub use cluster::{Cluster, ClusterOptions};
 pub use error::StartError;
+pub use folder::TempFolder;
 pub use guarded::Guarded;
 pub use jars::class_path;
 pub use ports::free as free_ports;

@@ -44,9 +44,7 @@ const SMALL: &[(&str, &str)] = &[
 pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> String {
     let broker = format!("127.0.0.1:{}", places.broker_port);
     let controller = format!("127.0.0.1:{}", places.controller_port);
-    let each = places.listeners.iter();
-    let more: String = each.clone().map(|(Listener { name, .. }, at)| format!(",{name}://{at}")).collect();
-    let protocols: String = each.map(|(Listener { name, protocol }, _)| format!(",{name}:{protocol}")).collect();
+    let (more, protocols) = further(places.listeners);
     let node = [
         ("node.id", "1".to_owned()),
         ("process.roles", "broker,controller".to_owned()),
@@ -59,6 +57,12 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
         ("log.dirs", places.data.display().to_string()),
     ];
     text(&node, extra)
+}
+
+/// Returns what is appended to the lists of listeners, and to their security protocols.
+fn further(listeners: &[(Listener, SocketAddr)]) -> (String, String) {
+    let more = listeners.iter().map(|(Listener { name, .. }, at)| format!(",{name}://{at}")).collect();
+    (more, listeners.iter().map(|(Listener { name, protocol }, _)| format!(",{name}:{protocol}")).collect())
 }
 
 /// Returns the text of `server.properties` for a broker with this id and ZooKeeper. Old releases ignore settings that
@@ -88,6 +92,8 @@ pub(crate) struct Member<'a> {
     pub(crate) internal: SocketAddr,
     /// The controller addresses of all nodes, in the order of their ids.
     pub(crate) controllers: &'a [SocketAddr],
+    /// Further listeners for clients.
+    pub(crate) listeners: &'a [(Listener, SocketAddr)],
     /// The directory of the partitions.
     pub(crate) data: &'a Path,
 }
@@ -95,15 +101,19 @@ pub(crate) struct Member<'a> {
 /// Returns the text of `server.properties` for one of several nodes that are broker and controller. Internal topics
 /// are replicated to all of them. `extra` settings replace those with the same name.
 pub(crate) fn member(places: &Member<'_>, extra: &[(String, String)]) -> String {
-    let Member { node_id, clients, advertised, internal, controllers, data } = places;
+    let Member { node_id, clients, advertised, internal, controllers, listeners, data } = places;
+    let (more, protocols) = further(listeners);
     let controller = usize::try_from(*node_id).ok().and_then(|index| controllers.get(index)).unwrap_or(clients);
     let voters: Vec<String> = controllers.iter().enumerate().map(|(id, address)| format!("{id}@{address}")).collect();
     let node = [
         ("node.id", node_id.to_string()),
         ("process.roles", "broker,controller".to_owned()),
-        ("listeners", format!("PLAINTEXT://{clients},INTERNAL://{internal},CONTROLLER://{controller}")),
-        ("advertised.listeners", format!("PLAINTEXT://{advertised},INTERNAL://{internal}")),
-        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ("listeners", format!("PLAINTEXT://{clients},INTERNAL://{internal},CONTROLLER://{controller}{more}")),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised},INTERNAL://{internal}{more}")),
+        (
+            "listener.security.protocol.map",
+            format!("CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}"),
+        ),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "INTERNAL".to_owned()),
         ("controller.quorum.voters", voters.join(",")),
@@ -173,16 +183,20 @@ mod tests {
             advertised: at(30_001),
             internal: at(20_002),
             controllers: &controllers,
+            listeners: &[(Listener { name: "SAFE", protocol: "SSL" }, at(20_003))],
             data,
         };
         let text = member(&places, &[("default.replication.factor".to_owned(), "2".to_owned())]);
         let lines: Vec<&str> = text.lines().collect();
-        let listeners = "PLAINTEXT://127.0.0.1:20001,INTERNAL://127.0.0.1:20002,CONTROLLER://127.0.0.1:20011";
+        let listeners = "PLAINTEXT://127.0.0.1:20001,INTERNAL://127.0.0.1:20002,CONTROLLER://127.0.0.1:20011,SAFE://127.0.0.1:20003";
         assert!(lines.contains(&format!("listeners={listeners}").as_str()), "{text}");
         assert!(
-            lines.contains(&"advertised.listeners=PLAINTEXT://127.0.0.1:30001,INTERNAL://127.0.0.1:20002"),
+            lines.contains(
+                &"advertised.listeners=PLAINTEXT://127.0.0.1:30001,INTERNAL://127.0.0.1:20002,SAFE://127.0.0.1:20003"
+            ),
             "{text}"
         );
+        assert!(text.contains("INTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT,SAFE:SSL\n"), "{text}");
         let voters = "0@127.0.0.1:20010,1@127.0.0.1:20011,2@127.0.0.1:20012";
         assert!(lines.contains(&format!("controller.quorum.voters={voters}").as_str()), "{text}");
         assert!(text.ends_with("\ndefault.replication.factor=2\n"), "{text}");
