@@ -7,6 +7,7 @@ mod config;
 #[cfg(test)]
 mod docs;
 mod forms;
+mod keystores;
 mod servers;
 pub(crate) mod table;
 
@@ -69,6 +70,9 @@ pub(crate) fn parse(
     for (name, found) in settings {
         let setting = Setting { name, found };
         let Some(row) = table::row(name) else {
+            if let Some(remedy) = keystores::remedy(name) {
+                return setting.wrong(remedy);
+            }
             let (setting, similar) = (shown_name(name, found).to_owned(), similar_setting(name));
             return Err(ConfigError::UnknownSetting { setting, similar });
         };
