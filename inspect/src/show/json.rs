@@ -184,28 +184,35 @@ impl Writer<'_> {
     /// Appends text in which U+FFFD stands for what is not UTF-8. Returns whether all of it is.
     fn lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.append(b"\"");
-        let is_text = std::str::from_utf8(bytes).is_ok();
-        if is_text {
-            self.escaped(bytes)?;
+        let start = self.buffer.len();
+        let is_text = if bytes.len() > FULL {
+            self.lossy_utf8(bytes)?
+        } else if append_escaped(bytes, self.buffer) || std::str::from_utf8(bytes).is_ok() {
+            true
         } else {
-            for chunk in bytes.utf8_chunks() {
-                self.escaped(chunk.valid().as_bytes())?;
-                if !chunk.invalid().is_empty() {
-                    self.append("\u{fffd}".as_bytes());
-                }
-            }
-        }
+            self.buffer.truncate(start);
+            self.lossy_utf8(bytes)?
+        };
         self.append(b"\"");
+        self.write_if_full()?;
         Ok(is_text)
     }
 
-    /// Appends UTF-8 with escapes.
-    fn escaped(&mut self, text: &[u8]) -> io::Result<()> {
-        for part in text.chunks(FULL) {
-            self.write_if_full()?;
-            append_escaped(part, self.buffer);
+    /// Appends text of any size, and text that is not UTF-8.
+    fn lossy_utf8(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let mut is_text = true;
+        for chunk in bytes.utf8_chunks() {
+            for part in chunk.valid().as_bytes().chunks(FULL) {
+                append_escaped(part, self.buffer);
+                self.write_if_full()?;
+            }
+            if !chunk.invalid().is_empty() {
+                is_text = false;
+                self.append("\u{fffd}".as_bytes());
+                self.write_if_full()?;
+            }
         }
-        Ok(())
+        Ok(is_text)
     }
 
     fn base64(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Bytes as text.
 
 use std::io::Write;
+use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,51 +49,82 @@ pub(crate) fn append_hex(bytes: &[u8], line: &mut Vec<u8>) {
 }
 
 /// Appends UTF-8 as in a JSON string (RFC 8259, section 7), with as few escapes as possible: those that `serde_json` writes.
-pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) {
+/// Returns whether all of it is ASCII. Other bytes are appended as they are, so the caller may check afterwards whether they are
+/// UTF-8.
+pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) -> bool {
     line.reserve(text.len() + 16);
-    let mut rest = text;
-    loop {
-        let plain = plain_len(rest);
-        line.extend_from_slice(&rest[..plain]);
-        let Some(&byte) = rest.get(plain) else { return };
-        let escape = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            _ => {
-                put(line, format_args!("\\u{byte:04x}"));
-                rest = &rest[plain + 1..];
-                continue;
-            }
-        };
-        line.extend_from_slice(&[b'\\', escape]);
-        rest = &rest[plain + 1..];
-    }
-}
-
-/// Returns the number of bytes before the first one that has an escape in JSON. Eight at a time: a byte is among them if its
-/// highest bit is set in one of the terms. (A byte after the first one may be taken for one by mistake.)
-fn plain_len(text: &[u8]) -> usize {
-    const LOW: u64 = u64::MAX / 255;
-    const HIGH: u64 = LOW << 7;
-    let below = |word: u64, limit: u8| word.wrapping_sub(LOW * u64::from(limit)) & !word;
+    let (mut start, mut all) = (0, 0);
     let mut words = text.chunks_exact(8);
     let mut at = 0;
     for word in words.by_ref() {
         let word = u64::from_le_bytes(*word.first_chunk().expect("eight bytes"));
-        let is = |byte: u8| below(word ^ (LOW * u64::from(byte)), 1);
-        let found = (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+        all |= word;
+        let mut escapes = escapes(word);
+        while escapes != 0 {
+            let position = at + escapes.trailing_zeros() as usize / 8;
+            append_run(text, start..position, line);
+            append_escape(text[position], line);
+            start = position + 1;
+            escapes &= escapes - 1;
         }
         at += 8;
     }
-    let is_plain = |&byte: &u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    at + words.remainder().iter().position(|byte| !is_plain(byte)).unwrap_or(words.remainder().len())
+    for &byte in words.remainder() {
+        all |= u64::from(byte);
+        if byte < b' ' || byte == b'"' || byte == b'\\' {
+            line.extend_from_slice(&text[start..at]);
+            append_escape(byte, line);
+            start = at + 1;
+        }
+        at += 1;
+    }
+    line.extend_from_slice(&text[start..]);
+    all & HIGH == 0
+}
+
+/// The lowest bits of eight bytes, and their highest bits.
+const LOW: u64 = u64::MAX / 255;
+const HIGH: u64 = LOW << 7;
+
+/// Returns the highest bits of those of eight bytes that have an escape in JSON.
+const fn escapes(word: u64) -> u64 {
+    const BUT_HIGH: u64 = !HIGH;
+    // No sum exceeds its byte, because the highest bits are omitted, and added again.
+    const fn at_least(word: u64, least: u8) -> u64 {
+        (((word & BUT_HIGH) + LOW * (0x80 - least as u64)) | word) & HIGH
+    }
+    const fn differs(word: u64, byte: u8) -> u64 {
+        at_least(word ^ (LOW * byte as u64), 1)
+    }
+    !(at_least(word, b' ') & differs(word, b'"') & differs(word, b'\\')) & HIGH
+}
+
+/// Appends a part of a text, which is short if the text has many escapes: copies of a fixed size take less time than others.
+#[inline(always)]
+fn append_run(text: &[u8], run: Range<usize>, line: &mut Vec<u8>) {
+    const SHORT: usize = 16;
+    match text[run.start..].first_chunk::<SHORT>() {
+        Some(chunk) if run.len() <= SHORT => {
+            let end = line.len() + run.len();
+            line.extend_from_slice(chunk);
+            line.truncate(end);
+        }
+        _ => line.extend_from_slice(&text[run]),
+    }
+}
+
+#[inline(always)]
+fn append_escape(byte: u8, line: &mut Vec<u8>) {
+    let escape = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => return put(line, format_args!("\\u{byte:04x}")),
+    };
+    line.extend_from_slice(&[b'\\', escape]);
 }
 
 /// Appends base64 with padding.
@@ -128,7 +160,7 @@ mod tests {
     fn json_is_escaped_as_by_serde_json() {
         let escaped = |text: &str| {
             let mut line = b"\"".to_vec();
-            append_escaped(text.as_bytes(), &mut line);
+            assert_eq!(append_escaped(text.as_bytes(), &mut line), text.is_ascii(), "{text:?}");
             line.push(b'"');
             String::from_utf8(line).unwrap()
         };

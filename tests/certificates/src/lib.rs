@@ -62,6 +62,17 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
         Identity { certificate, key: key.serialize_pem() }
     }
+
+    /// Signs a certificate of this host name or IP address for a key that exists.
+    ///
+    /// # Panics
+    /// `key` is not a private key in PKCS#8.
+    #[must_use]
+    pub fn sign_key(&self, name: &str, key: &str) -> Identity {
+        let pair = KeyPair::from_pem(key).expect("a private key");
+        let certificate = params(name, [name]).signed_by(&pair, &self.issuer).expect("a certificate").pem();
+        Identity { certificate, key: key.to_owned() }
+    }
 }
 
 impl Identity {

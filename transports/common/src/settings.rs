@@ -9,6 +9,7 @@ mod config;
 #[cfg(test)]
 mod docs;
 mod forms;
+mod keystores;
 mod network;
 mod network_forms;
 mod servers;
@@ -75,6 +76,9 @@ pub(crate) fn parse(
     for (name, found) in settings {
         let setting = Setting { name, found };
         let Some(row) = table::row(name) else {
+            if let Some(remedy) = keystores::remedy(name) {
+                return setting.wrong(remedy);
+            }
             let (setting, similar) = (shown_name(name, found).to_owned(), similar_setting(name));
             return Err(ConfigError::UnknownSetting { setting, similar });
         };

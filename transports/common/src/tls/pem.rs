@@ -75,6 +75,15 @@ pub(super) enum PemError {
         "the text is binary, not PEM: convert it with `openssl x509 -inform der`, `openssl pkcs8 -inform der` or, from a keystore, `openssl pkcs12`"
     )]
     Binary,
+    #[error(
+        "this is a PKCS#12 keystore, not PEM: convert it with `openssl pkcs12 -in FILE -noenc -out FILE.pem`, which has certificate and key"
+    )]
+    Pkcs12,
+    #[error(
+        "this is a Java keystore (JKS), not PEM: convert it with `keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 \
+         -deststoretype pkcs12` and `openssl pkcs12 -in FILE.p12 -noenc -out FILE.pem`"
+    )]
+    Jks,
     #[error("the text is in UTF-16: convert it to ASCII or UTF-8")]
     Utf16,
     #[error("the text is not PEM, which has lines with -----BEGIN …----- and -----END …-----")]
@@ -144,11 +153,24 @@ fn why_none(text: &[u8]) -> PemError {
     match text {
         _ if text.iter().all(u8::is_ascii_whitespace) => PemError::Empty,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => PemError::Utf16,
+        _ if text.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) => PemError::Jks,
+        _ if is_pkcs12(text) => PemError::Pkcs12,
         [0x30, 0x80..=0xff, ..] => PemError::Binary, // a SEQUENCE in DER
         _ if text.contains(&0) || std::str::from_utf8(text).is_err() => PemError::Binary,
         _ if has_end => PemError::BrokenLabel,
         _ => PemError::NoLabels,
     }
+}
+
+/// Returns true if this is the beginning of a PFX (RFC 7292, section 4): a SEQUENCE whose first member is the INTEGER 3. Keys have
+/// other versions, and certificates none.
+fn is_pkcs12(text: &[u8]) -> bool {
+    let after_length = match text {
+        [0x30, 0x80, rest @ ..] => rest, // BER of an unknown length
+        [0x30, length @ 0x81..=0x84, rest @ ..] => rest.get(usize::from(length - 0x80)..).unwrap_or_default(),
+        _ => return false,
+    };
+    after_length.starts_with(&[2, 1, 3])
 }
 
 impl Section<'_> {

@@ -1,5 +1,6 @@
 mod certificates;
 mod directory;
+mod keys;
 mod locations;
 mod replaced_files;
 

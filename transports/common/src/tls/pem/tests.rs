@@ -55,7 +55,7 @@ fn all_variants_of_a_text_are_read_the_same() {
 fn texts_that_are_not_pem_have_specific_errors() {
     let lines = KEY.lines().collect::<Vec<_>>();
     let utf16: Vec<u8> = "\u{feff}-----BEGIN".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let cases: [(&[u8], PemError); 19] = [
+    let cases: [(&[u8], PemError); 22] = [
         (b"", PemError::Empty),
         (b" \r\n\t", PemError::Empty),
         (b"hunter2", PemError::NoLabels),
@@ -63,7 +63,10 @@ fn texts_that_are_not_pem_have_specific_errors() {
         (lines[1].as_bytes(), PemError::NoLabels),
         (&[0x30, 0x82, 1, 2], PemError::Binary),
         (&[0x30, 0x81, 0x87, 2, 1, 0], PemError::Binary),
-        (b"\xfe\xed\xfe\xed\0\0\0\x02", PemError::Binary),
+        (b"\xfe\xed\xfe\xed\0\0\0\x02", PemError::Jks),
+        (include_bytes!("../tests/keys/keystore.p12"), PemError::Pkcs12),
+        (&[0x30, 0x80, 2, 1, 3, 0x30, 0x80], PemError::Pkcs12),
+        (&[0x30, 0x84, 2, 1], PemError::Binary),
         (&utf16, PemError::Utf16),
         (lines[0].as_bytes(), PemError::NoEnd(Label::PrivateKey)),
         (&KEY.as_bytes()[..100], PemError::NoEnd(Label::PrivateKey)),

@@ -11,10 +11,10 @@ use super::directory::Directory;
 use super::*;
 
 /// A broker that verifies clients by these authorities, and remembers sessions, for all connections to it.
-struct Broker(Arc<ServerConfig>);
+pub(super) struct Broker(Arc<ServerConfig>);
 
 impl Broker {
-    fn new(identity: &Identity, clients: &[&Authority]) -> Self {
+    pub(super) fn new(identity: &Identity, clients: &[&Authority]) -> Self {
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         for authority in clients {
@@ -34,7 +34,7 @@ impl Broker {
     }
 
     /// Connects a client, and returns its certificate as the broker received it, or the client's error.
-    fn connect(&self, client: &Tls) -> io::Result<CertificateDer<'static>> {
+    pub(super) fn connect(&self, client: &Tls) -> io::Result<CertificateDer<'static>> {
         let peer = Peer::with_shared_config(Arc::clone(&self.0));
         let mut stream = ready(client.clone().connect(peer, "broker"))?;
         match Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) {
@@ -45,7 +45,7 @@ impl Broker {
     }
 
     #[track_caller]
-    fn accepts(&self, client: &Tls, identity: &Identity) {
+    pub(super) fn accepts(&self, client: &Tls, identity: &Identity) {
         let expected = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
         assert_eq!(self.connect(client).unwrap(), expected);
     }
