@@ -26,9 +26,10 @@ use std::time::{Duration, Instant as StdInstant, SystemTime};
 use bytes::Bytes;
 use kafka_batch::error::TransportError;
 use kafka_batch::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig,
-    MachineSendError, Output,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, InvalidTransactionState, Machine,
+    MachineConfig, MachineSendError, OffsetsId, Output,
 };
+use kafka_batch::transaction::{GroupMetadata, OffsetAndMetadata};
 use kafka_batch::{SealedBatch, TopicPartition};
 
 /// A producer for blocking programs. The thread that calls [`next_event`](Self::next_event) drives it: between calls,
@@ -83,6 +84,36 @@ impl BlockingProducer {
 
     pub(crate) fn close(&mut self, mode: CloseMode) {
         self.machine.close(mode, self.now());
+    }
+
+    // Commands of transactions, with `MachineConfig::transactional_id`. Each of them ends in one `Event::Transaction`, which
+    // `next_event` returns. Batches are accepted between the events `Begun` and `Committed` or `Aborted`.
+
+    /// The first command: fences a former producer with this id.
+    pub(crate) fn init_transactions(&mut self) -> Result<(), InvalidTransactionState> {
+        self.machine.init_transactions(self.now())
+    }
+
+    pub(crate) fn begin_transaction(&mut self) -> Result<(), InvalidTransactionState> {
+        self.machine.begin_transaction(self.now())
+    }
+
+    /// Commits offsets of a consumer group in the transaction.
+    pub(crate) fn send_offsets(
+        &mut self,
+        group: GroupMetadata,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<OffsetsId, InvalidTransactionState> {
+        self.machine.send_offsets(group, offsets, self.now())
+    }
+
+    /// Commits, once every batch was delivered and the offsets were sent; aborts if one of them has failed.
+    pub(crate) fn commit_transaction(&mut self) -> Result<(), InvalidTransactionState> {
+        self.machine.commit_transaction(self.now())
+    }
+
+    pub(crate) fn abort_transaction(&mut self) -> Result<(), InvalidTransactionState> {
+        self.machine.abort_transaction(self.now())
     }
 
     // The event loop.

@@ -40,6 +40,18 @@ pub(crate) struct Args {
     #[arg(long, default_value = "all", value_parser = acks)]
     pub(crate) acks: Acks,
 
+    /// Publishes in transactions, with this name, which no other producer uses at the same time
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) transactional_id: Option<String>,
+
+    /// The number of records after which a transaction is committed, with the batch that is being filled
+    #[arg(long, value_name = "RECORDS", default_value_t = 1_000, requires = "transactional_id")]
+    pub(crate) transaction_records: usize,
+
+    /// The consumer group whose offset of partition 0 is committed in each transaction: the number of records published so far
+    #[arg(long, value_name = "GROUP", requires = "transactional_id", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) group: Option<String>,
+
     /// How long to wait for a broker's response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example blocking
 //! cargo run --example blocking -- --brokers localhost:9092 --topic readings --compression gzip --count 100000
+//! cargo run --example blocking -- --transactional-id readings-1 --group published
 //! ```
 //!
 //! [`driver`] drives the producer state machine, and explains how. This file is an application of it: it sends batches
@@ -15,6 +16,7 @@ mod driver;
 mod failure;
 #[path = "../readback/mod.rs"]
 mod readback;
+mod transactions;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -33,6 +35,7 @@ use cluster::Cluster;
 use driver::BlockingProducer;
 use failure::Failure;
 use readback::ReadBack;
+use transactions::Transaction;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -55,7 +58,10 @@ fn publish(args: &Args) -> Result<String, Failure> {
     config.acks = args.acks;
     config.request_timeout = args.timeout;
     config.delivery_timeout = args.timeout;
-    let mut application = Application { producer: BlockingProducer::new(config), deliveries: Vec::new() };
+    config.transactional_id = args.transactional_id.as_deref().map(Into::into);
+    let producer = BlockingProducer::new(config);
+    let mut application = Application { producer, deliveries: Vec::new(), transaction: Transaction::new(args) };
+    application.init_transactions()?;
     let partitions = application.partitions(args)?;
 
     let values: Vec<String> = (0..args.count).map(|n| format!("reading {n}: {}.{} °C", n % 40, n % 10)).collect();
@@ -70,12 +76,17 @@ fn publish(args: &Args) -> Result<String, Failure> {
         let _ = batch.fill_from(&mut records).map_err(invalid_batch)?; // full, or out of records
         let next = batch.next_batch();
         let sealed = mem::replace(&mut batch, next).seal().map_err(invalid_batch)?;
+        let count = sealed.record_count();
+        application.begin()?;
         application.send(sealed, TopicPartition::new(&args.topic, partition.next().unwrap_or(0)))?;
+        application.commit_if_full(count)?;
     }
+    application.commit()?;
+    let transactions = application.transaction.summary();
     let deliveries = application.finish()?;
     let (batches, count) = (deliveries.len(), deliveries.iter().map(Delivery::record_count).sum::<usize>());
     let read_back = read_back(args, &cluster, deliveries)?;
-    Ok(format!("batches  {batches}\nrecords  {count}, {read_back}"))
+    Ok(format!("batches  {batches}\n{transactions}records  {count}, {read_back}"))
 }
 
 /// Returns the failure for batches that cannot be built with these arguments.
@@ -86,6 +97,7 @@ fn invalid_batch(error: impl fmt::Display) -> Failure {
 struct Application {
     producer: BlockingProducer,
     deliveries: Vec<Delivery>,
+    transaction: Transaction,
 }
 
 impl Application {
@@ -150,6 +162,7 @@ impl Application {
                 return Ok(None);
             }
             Event::Failed { id, error } => {
+                self.abort();
                 let delivered = self.deliveries.len();
                 let what = format!("{id}: {error}\n  delivered before it: {delivered} batches");
                 return Err(Failure::new(what, "check which records are in the topic, and publish the rest"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster, Topic};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster, Topic, TransactionState};
 
 use crate::{Run, example, number, run};
 
@@ -12,6 +12,9 @@ const READ_BACK: &str = if cfg!(feature = "rdkafka") {
 } else {
     "not read back, which needs --features rdkafka; to see them:"
 };
+
+/// The time after which a test fails that would hang.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn blocking(arguments: &[&str]) -> Run {
     run(example("blocking").args(arguments), b"")
@@ -70,6 +73,41 @@ fn blocking_writes_large_batches_completely() {
     assert!(stored.iter().enumerate().all(|(n, value)| value.starts_with(&format!("reading {n}: "))));
     assert_eq!(stored.len(), 90_000);
     assert!((3..6).contains(&number(&run, "batches ")), "{}", run.out);
+}
+
+#[test]
+fn blocking_publishes_in_transactions_with_an_offset_of_a_group() {
+    let cluster =
+        TestCluster::builder().brokers(3).topic(Topic::new("orders").partitions(2)).start().expect("a cluster");
+    let brokers = cluster.bootstrap_servers();
+    let to = ["--brokers", &brokers, "--topic", "orders", "--batch-size", "300", "--compression", "none"];
+    let transactions = ["--transactional-id", "orders-1", "--transaction-records", "20", "--group", "published"];
+    let committed = || -> usize {
+        let ended = cluster.wait_for_transaction("orders-1", PATIENCE, |transaction| {
+            matches!(transaction.state, TransactionState::CompleteCommit | TransactionState::CompleteAbort)
+        });
+        assert!(ended.is_some(), "its markers are written");
+        let logs = (0..2).filter_map(|partition| cluster.log("orders", partition));
+        logs.map(|log| log.committed_records().expect("valid batches").len()).sum()
+    };
+    let mut before = 0;
+    for level in [0, 1, 2] {
+        cluster.set_transaction_version(level);
+        let run = blocking(&[&to[..], &transactions, &["--count", "100"]].concat());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+        assert!((4..=5).contains(&number(&run, "transactions ")), "{}", run.out);
+        assert!(run.out.contains(&format!("records  100, {READ_BACK}\n")), "{}", run.out);
+        before += 100;
+        assert_eq!(committed(), before, "level {level}");
+        let (_, offset) = cluster.committed_offsets("published").remove(0);
+        assert_eq!(offset.offset, 100);
+    }
+
+    // A batch that is refused: the transaction is aborted before the program ends, and what was committed stays.
+    cluster.inject(Fault::new(FaultKind::Refuse { code: 87, all: true }).api(ApiKey::Produce));
+    let run = blocking(&[&to[..], &transactions, &["--count", "100"]].concat());
+    run.fails(1, &["INVALID_RECORD", "publish the rest"]);
+    assert_eq!(committed(), before);
 }
 
 #[test]
