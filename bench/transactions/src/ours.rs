@@ -60,14 +60,14 @@ pub fn publish(servers: &str, id: Option<&str>, time: Duration) -> Result<(), Bo
         let builder = TokioProducer::builder().set("bootstrap.servers", servers);
         let warm_up = time / 4;
         let begun = Instant::now();
-        let (mut records, mut from) = (0_u64, None);
-        // Counts from the end of the warm-up on.
+        let (mut records, mut from, mut until) = (0_u64, None, begun);
+        // Counts from the end of the warm-up on, and without what is completed while the producer is closed.
         let mut count = |more: u64| {
             let now = Instant::now();
             if now - begun >= warm_up {
                 match from {
                     None => from = Some(now),
-                    Some(_) => records += more,
+                    Some(_) => (records, until) = (records + more, now),
                 }
             }
             now - begun < warm_up + time
@@ -117,7 +117,7 @@ pub fn publish(servers: &str, id: Option<&str>, time: Duration) -> Result<(), Bo
                 producer.close().await?;
             }
         }
-        let seconds = from.ok_or("too short")?.elapsed().as_secs_f64();
+        let seconds = (until - from.ok_or("too short")?).as_secs_f64();
         println!("{}", records as f64 / seconds);
         Ok(())
     })
