@@ -10,7 +10,8 @@ pub use kafka_batch_core::{
     DeliveryError, Destination, EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome,
     FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch,
     Publish, PublishError, Record, RecordDelivery, RecordDeliveryError, RecordError, SealError, SealErrorReason,
-    SealedBatch, SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
+    SealedBatch, SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition,
+    TransactionGuarantee, Transport,
 };
 pub use kafka_batch_core::{
     batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,

@@ -16,6 +16,8 @@ mod consumer;
 mod counting;
 #[path = "rdkafka/failures.rs"]
 mod failures;
+#[path = "rdkafka/fencing.rs"]
+mod fencing;
 #[path = "rdkafka/futures.rs"]
 mod futures;
 #[path = "conformance/log.rs"]
@@ -30,3 +32,5 @@ mod round_trip;
 mod runtimes;
 #[path = "rdkafka/statistics.rs"]
 mod statistics;
+#[path = "rdkafka/transactions.rs"]
+mod transactions;

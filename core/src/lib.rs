@@ -96,4 +96,4 @@ pub use send_message::{
     Destination, EnqueueError, EnqueueErrorReason, RecordDelivery, RecordDeliveryError, SendMessageError,
 };
 pub use time::Timestamp;
-pub use transport::{BoxPending, BoxTransport, Capabilities, Transport};
+pub use transport::{BoxPending, BoxTransport, Capabilities, TransactionGuarantee, Transport};

@@ -197,12 +197,41 @@ pub struct Capabilities {
     /// `true` if a batch is sent as the one batch that it is: the broker appends all of it or nothing. `false` if the
     /// transport forms batches of its own, so that a failure can be partial.
     pub one_batch_on_the_wire: bool,
+    /// What holds for its transactions.
+    pub transactions: TransactionGuarantee,
 }
 
 impl Capabilities {
-    /// Creates the capabilities of a transport.
+    /// Creates the capabilities of a transport without transactions.
     #[must_use]
     pub const fn new(one_batch_on_the_wire: bool) -> Self {
-        Self { one_batch_on_the_wire }
+        Self { one_batch_on_the_wire, transactions: TransactionGuarantee::Unsupported }
     }
+
+    /// Sets what holds for its transactions.
+    #[must_use]
+    pub const fn with_transactions(mut self, transactions: TransactionGuarantee) -> Self {
+        self.transactions = transactions;
+        self
+    }
+}
+
+/// What a transport guarantees of transactions while requests are lost or late.
+///
+/// With each of them, a transaction that is committed is visible as a whole, and one that is aborted is not visible to consumers of
+/// committed records, if every request is answered or none of it reaches a broker later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransactionGuarantee {
+    /// The transport has no transactions.
+    Unsupported,
+    /// A request that was not answered, and that a broker receives later, during another transaction of the producer, is refused.
+    /// With `transaction.version` 2 each transaction has an epoch of its own (KIP-890), and below it the producer has the epoch
+    /// bumped before the next transaction.
+    LateRequestsRefused,
+    /// Transactions share an epoch, as in `transaction.version` 0, which the transport uses with every broker. It does not exclude
+    /// that a broker receives a request that was not answered during a later transaction of the producer: an EndTxn then ends that
+    /// one, with only a part of it committed, and records of a Produce request become part of it. This needs a request that the
+    /// network delays for longer than its repetition takes.
+    LateRequestsAccepted,
 }

@@ -5,7 +5,7 @@ use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::tokio::ConfigError;
 use kafka_batch::{
     BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice, SendErrorReason, TokioProducer,
-    Transport,
+    TransactionGuarantee, Transport,
 };
 
 use crate::cluster::Cluster;
@@ -126,7 +126,9 @@ fn a_batch_that_the_broker_finds_too_large_is_split_if_configured() {
 fn the_capabilities_of_these_transports() {
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
     let (producer, _work) = builder.clone().build_with_task().unwrap();
-    assert_eq!(producer.capabilities(), Capabilities::new(true));
+    let capabilities =
+        |one_batch| Capabilities::new(one_batch).with_transactions(TransactionGuarantee::LateRequestsRefused);
+    assert_eq!(producer.capabilities(), capabilities(true));
     let (producer, _work) = builder.split_too_large(true).build_with_task().unwrap();
-    assert_eq!(producer.capabilities(), Capabilities::new(false));
+    assert_eq!(producer.capabilities(), capabilities(false));
 }

@@ -122,7 +122,10 @@ fn invalid_settings() {
         Err(ConfigError::Setting { setting, found, .. }) => assert_eq!((&*setting, &*found), ("linger.ms", "soon")),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(set("transactional.id", "x"), Err(ConfigError::Setting { .. })));
+    assert!(
+        matches!(set("transactional.id", "x"), Err(ConfigError::Setting { .. })),
+        "it is made by build_transactional"
+    );
     let contradiction = Cluster::new().builder().set("enable.idempotence", "true").set("acks", "1").build();
     assert!(matches!(contradiction, Err(ConfigError::Conflict(_))), "{contradiction:?}");
     let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V1)).compression("zstd".parse().unwrap());

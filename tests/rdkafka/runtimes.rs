@@ -6,7 +6,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use kafka_batch::transports::rdkafka::Pending;
-use kafka_batch::{Capabilities, Publish, RdkafkaProducer};
+use kafka_batch::{Capabilities, Publish, RdkafkaProducer, TransactionGuarantee};
 use kafka_batch_witnesses::async_std;
 
 use crate::cluster::{Cluster, t0};
@@ -99,5 +99,8 @@ fn a_task_that_cannot_be_woken_does_not_delay_others() {
 #[test]
 fn the_capabilities_of_this_transport() {
     let cluster = Cluster::new();
-    assert_eq!(cluster.producer().capabilities(), Capabilities::new(false));
+    assert_eq!(
+        cluster.producer().capabilities(),
+        Capabilities::new(false).with_transactions(TransactionGuarantee::LateRequestsAccepted)
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer as _};
+use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use kafka_batch_witnesses::rdkafka::error::KafkaError;
 use kafka_batch_witnesses::rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
@@ -18,6 +18,7 @@ fn consumer(kafka: &Kafka, group: &str, isolation_level: &str) -> BaseConsumer {
         .set("group.id", group)
         .set("isolation.level", isolation_level)
         .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "true")
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", "50")
@@ -75,4 +76,31 @@ pub(crate) fn committed_offset(kafka: &Kafka, group: &str, topic: &str, partitio
         Offset::Offset(offset) => Some(offset),
         _ => None,
     }
+}
+
+/// A member of a group, which has all partitions of a topic.
+pub(crate) struct Member(BaseConsumer);
+
+impl Member {
+    /// Joins the group, and reads a record, so that its partitions are assigned.
+    pub(crate) fn join(kafka: &Kafka, group: &str, topic: &str) -> Self {
+        let consumer = consumer(kafka, group, "read_committed");
+        consumer.subscribe(&[topic]).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(Ok(_)) => return Self(consumer),
+                None | Some(Err(KafkaError::PartitionEOF(_))) => {} // it joins the group
+                Some(Err(error)) => panic!("{error}"),
+            }
+        }
+        panic!("no record within {PATIENCE:?}");
+    }
+
+    pub(crate) fn metadata(&self) -> ConsumerGroupMetadata {
+        self.0.group_metadata().expect("a consumer with a group")
+    }
+
+    /// Leaves the group.
+    pub(crate) fn leave(self) {}
 }

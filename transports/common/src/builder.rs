@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kafka_batch_core::convert::DownConversion;
 use kafka_batch_core::machine::{MachineConfig, OAuthToken, Sasl, SaslMechanism};
-use kafka_batch_core::{BatchOptions, Capabilities};
+use kafka_batch_core::{BatchOptions, Capabilities, TransactionGuarantee};
 
 use crate::clock::RuntimeClock;
 use crate::command_queue::CommandQueue;
@@ -377,7 +377,9 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     } = assembly;
     // The parts would need other sequence numbers than the batch, which a transaction cannot replace.
     config.split_too_large &= !config.is_transactional();
-    let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
+    let capabilities =
+        Capabilities::new(!config.split_too_large).with_transactions(TransactionGuarantee::LateRequestsRefused);
+    let limit = config.buffer_memory;
     let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
     // What the machine cannot have in flight is better gathered than queued.
     let max_unfinished = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };

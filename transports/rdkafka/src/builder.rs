@@ -13,12 +13,15 @@ use kafka_batch_transport::hooks::{HeaderInjector, Observers};
 use rdkafka::producer::BaseProducer;
 
 use crate::context::Context;
-use crate::error::ConfigError;
+use crate::error::{BuildTransactionalError, ConfigError};
 use crate::in_flight::InFlight;
 use crate::producer::{RdkafkaProducer, purge};
-use crate::secrets::{shown, shown_name};
+use crate::secrets::{Secrets, shown, shown_name};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
+use crate::transaction_calls::{GiveUpAt, Native};
+use crate::transaction_thread::{Limits, TransactionThread};
+use crate::transactional::TransactionalProducer;
 
 /// Builds an [`RdkafkaProducer`] from settings with [librdkafka names].
 ///
@@ -45,7 +48,7 @@ use crate::topics::Topics;
 /// control librdkafka's message sets; [`RdkafkaProducer::batch`] ignores them. Use [`batch_options`](Self::batch_options) for the
 /// latter.
 ///
-/// `delivery.report.only.error=true`, `transactional.id`, and two names of one setting (`acks` and `request.required.acks`, of
+/// `delivery.report.only.error=true`, and two names of one setting (`acks` and `request.required.acks`, of
 /// which librdkafka would use either) are refused.
 ///
 /// [librdkafka names]: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
@@ -70,6 +73,10 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of one poll by the delivery report thread: how long the thread may outlive the last handle. Reports are handled as
 /// they arrive. Not shorter, because `rdkafka` spins for the last millisecond of a poll.
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Timeout of one call for transactions, after which it is continued, unless the producer was closed. Not shorter, so that it is
+/// not over before librdkafka's main thread has begun with the call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl ProducerBuilder {
     pub(crate) fn new() -> Self {
@@ -111,6 +118,11 @@ impl ProducerBuilder {
     pub fn config(mut self, config: ProducerConfig) -> Self {
         self.config = config;
         self
+    }
+
+    /// Sets `transactional.id`, for [`build_transactional`](Self::build_transactional).
+    pub fn transactional_id(self, id: impl Into<String>) -> Self {
+        self.set(settings::TRANSACTIONAL_ID, id)
     }
 
     /// Sets the options of batches made by [`RdkafkaProducer::batch`]. Default: [`BatchOptions::default`].
@@ -177,11 +189,39 @@ impl ProducerBuilder {
     /// # Errors
     /// A setting is unknown, out of range, contradicts another one, or is not supported by this transport.
     pub fn build(self) -> Result<RdkafkaProducer, ConfigError> {
+        Ok(self.assemble(false)?.producer)
+    }
+
+    /// Builds a producer of transactions, and initialises them, which fences a former producer with the same `transactional.id` and
+    /// ends what that has left open. Dropping the future closes the producer.
+    ///
+    /// librdkafka limits `delivery.timeout.ms` to `transaction.timeout.ms`, which is also its default then.
+    ///
+    /// # Errors
+    /// `transactional.id` is missing or another setting is wrong, or the coordinator has not assigned a producer id within
+    /// `delivery.timeout.ms`.
+    pub async fn build_transactional(self) -> Result<TransactionalProducer, BuildTransactionalError> {
+        let Assembled { producer, client, in_flight, secrets, limits } = self.assemble(true)?;
+        let give_up_at = Arc::<GiveUpAt>::default();
+        let calls = Native { client, in_flight, secrets, give_up_at: Arc::clone(&give_up_at) };
+        let thread = TransactionThread::start(calls, limits, give_up_at).map_err(ConfigError::Thread)?;
+        let producer = TransactionalProducer::new(producer, thread);
+        producer.init().await?;
+        Ok(producer)
+    }
+
+    fn assemble(self, transactional: bool) -> Result<Assembled, ConfigError> {
         let Self { mut settings, config, batch_options, metadata_timeout, seed, observers, injector } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         settings::add_typed(&mut settings, &config)?;
+        settings::check_transactional(&settings, transactional)?;
         let observers = observers.client_id(settings.get("client.id").map_or(DEFAULT_CLIENT_ID, String::as_str));
         let shared = settings::share_out(&settings)?;
+        let limits = Limits {
+            call: CALL_TIMEOUT,
+            delivery: shared.terms.delivery_timeout,
+            earliest_repetition: shared.earliest_repetition,
+        };
         let secrets = Arc::new(shared.secrets);
         let in_flight = Arc::new(InFlight::new(shared.limit, shared.terms));
         let context = Context::new(Arc::clone(&in_flight), Arc::clone(&secrets));
@@ -194,8 +234,20 @@ impl ProducerBuilder {
             .name("kafka-batch reports".to_owned())
             .spawn(move || poll_reports(&polled, &answered))
             .map_err(ConfigError::Thread)?;
-        Ok(RdkafkaProducer::new(client, in_flight, topics, batch_options, shared.brokers, (observers, injector)))
+        let (handle, reports) = (Arc::clone(&client), Arc::clone(&in_flight));
+        let producer =
+            RdkafkaProducer::new(handle, reports, topics, batch_options, shared.brokers, (observers, injector));
+        Ok(Assembled { producer, client, in_flight, secrets, limits })
     }
+}
+
+/// A producer, and what transactions need of it.
+struct Assembled {
+    producer: RdkafkaProducer,
+    client: Arc<BaseProducer<Context>>,
+    in_flight: Arc<InFlight>,
+    secrets: Arc<Secrets>,
+    limits: Limits,
 }
 
 /// Polls delivery reports while there is a handle or a batch in flight. librdkafka's client is destroyed on this thread, so

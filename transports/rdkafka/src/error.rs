@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use kafka_batch_core::TopicPartition;
 use kafka_batch_core::batch::OptionsError;
+use kafka_batch_core::transaction::InitTransactionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
 /// The error returned when a producer cannot be built.
@@ -91,6 +93,46 @@ impl From<kafka_batch_transport::ConfigError> for ConfigError {
     }
 }
 
+/// The error returned when a producer of transactions cannot be built.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildTransactionalError {
+    /// A setting is missing, unknown, out of range or in conflict with another one, or a thread could not be started.
+    Config(ConfigError),
+    /// The coordinator has not assigned a producer id.
+    Init(InitTransactionsError),
+}
+
+impl fmt::Display for BuildTransactionalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Init(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for BuildTransactionalError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(error) => error.source(),
+            Self::Init(error) => error.source(),
+        }
+    }
+}
+
+impl From<ConfigError> for BuildTransactionalError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<InitTransactionsError> for BuildTransactionalError {
+    fn from(error: InitTransactionsError) -> Self {
+        Self::Init(error)
+    }
+}
+
 /// An error reported by librdkafka, with its code and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -150,6 +192,32 @@ pub enum Unsendable {
     TimestampZero {
         /// The record's position in the batch.
         position: usize,
+    },
+}
+
+/// Error: librdkafka would omit or misinterpret an offset. None of the offsets were sent, and the transaction can only be aborted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsendableOffsets {
+    /// An offset is negative. librdkafka would omit it without an error.
+    #[error("the offset {offset} of {to} is negative: send the offset of the next record to read")]
+    Negative {
+        /// The topic and partition.
+        to: TopicPartition,
+        /// The offset.
+        offset: i64,
+    },
+    /// There can be no such topic or partition.
+    #[error("{to} cannot exist: the name of a topic has 1 to 249 characters, and partitions begin with 0")]
+    Partition {
+        /// The topic and partition.
+        to: TopicPartition,
+    },
+    /// A name of the group or of its member contains a NUL.
+    #[error("a name of the group {group:?} or of its member contains a NUL: no group can have such a name")]
+    Group {
+        /// The name of the group.
+        group: String,
     },
 }
 

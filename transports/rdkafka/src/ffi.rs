@@ -1,4 +1,4 @@
-//! The functions of librdkafka that the crate `rdkafka` does not expose. All unsafe code of this crate is here.
+//! The functions of librdkafka that the crate `rdkafka` does not expose. All unsafe code of this crate is here, and in `transactions`.
 //!
 //! - The persistence status of a failed record, and the id of the broker.
 //! - Producing by topic handle, which is looked up once per batch. `rdkafka` produces by topic name, which librdkafka looks up
@@ -8,6 +8,8 @@
 //! `rd_kafka_message_produce_errstr`, the broker's message for one record (KIP-467), is not used: in librdkafka 2.12.1 it
 //! points into the parsed response, which the broker thread frees once it has queued the delivery report.
 #![allow(unsafe_code)]
+
+mod transactions;
 
 use std::ffi::{CString, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -24,6 +26,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::util::IntoOpaque;
 
+pub(crate) use self::transactions::{Group, flush, send_offsets, set_leader_epoch};
 use crate::context::Context;
 
 /// Returns the fate of a failed record from its persistence status. The error code alone does not tell: a record can time out

@@ -11,14 +11,15 @@ use std::task::Waker;
 use std::time::Duration;
 
 use kafka_batch_core::machine::CloseMode;
-use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
+use kafka_batch_core::transaction::TransactionCause;
+use kafka_batch_core::{Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, TopicPartition};
 use kafka_batch_transport::hooks::Observation;
 use kafka_batch_transport::waiting::{Acquisition, HasSemaphore, Permits, Semaphore, Slot, lock, wake};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::catch_panic;
 use crate::opaque_ids::OpaqueIds;
-use crate::verdict::{self, Failure, OffsetFilter, Refusal};
+use crate::verdict::{self, Failure, OffsetFilter, Purge, Refusal};
 
 /// The outcome of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
@@ -36,6 +37,8 @@ pub(crate) struct Terms {
     pub(crate) acknowledged: bool,
     /// `delivery.timeout.ms`, for errors.
     pub(crate) delivery_timeout: Duration,
+    /// True with a `transactional.id`: then librdkafka purges its queue also when a transaction is aborted, or has to be.
+    pub(crate) transactional: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,8 @@ struct State {
     next_number: u64,
     flushes: Vec<Flush>,
     offsets: OffsetFilter,
+    /// The first failure in the transaction, which can only be aborted then.
+    transaction_failure: Option<TransactionCause>,
 }
 
 #[derive(Debug)]
@@ -97,6 +102,7 @@ impl InFlight {
             next_number: 0,
             flushes: Vec::new(),
             offsets: OffsetFilter::default(),
+            transaction_failure: None,
         };
         Self { state: Mutex::new(state), terms }
     }
@@ -167,13 +173,39 @@ impl InFlight {
     /// Records a failed delivery report.
     pub(crate) fn failed(&self, id: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
         let code = match code {
-            // Without an immediate close, librdkafka purges its queue only after a fatal error.
-            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
+            // Without an immediate close and without transactions, librdkafka purges its queue only after a fatal error.
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight
+                if !self.terms.transactional && !self.is_closed_at_once() =>
+            {
                 RDKafkaErrorCode::Fatal
             }
             code => code,
         };
         self.report(id, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
+    }
+
+    /// Removes a batch of which librdkafka took no record because the transaction can only be aborted: it fails for that reason.
+    pub(crate) fn refuse(&self, first: usize, batch: KafkaBatch, observation: Observation) {
+        let removed = lock(&self.state).remove(first);
+        let Some((AcceptedBatch { to, slot, .. }, released)) = removed else { return };
+        let fates = vec![Fate::NotWritten; batch.record_count()];
+        let answer = Err(DeliveryError::from_fates(to, FailureReason::TransactionAborted, fates, batch));
+        Completed { slot, answer, observation, released }.notify();
+    }
+
+    /// Returns the first failure since the transaction was begun.
+    pub(crate) fn transaction_failure(&self) -> Option<TransactionCause> {
+        lock(&self.state).transaction_failure.clone()
+    }
+
+    /// Records that the transaction can only be aborted.
+    pub(crate) fn fail_transaction(&self, cause: TransactionCause) {
+        lock(&self.state).transaction_failure.get_or_insert(cause);
+    }
+
+    /// Forgets the failure of the last transaction.
+    pub(crate) fn begin_transaction(&self) {
+        lock(&self.state).transaction_failure = None;
     }
 
     fn report(&self, id: usize, enter: impl FnOnce(&mut AcceptedBatch, usize, &mut OffsetFilter)) {
@@ -251,7 +283,23 @@ impl State {
         let batch = entry.batch.take()?;
         let (mut entry, released) = self.remove(first)?;
         let (slot, observation) = (Arc::clone(&entry.slot), mem::take(&mut entry.observation));
-        Some(Completed { slot, answer: entry.answer(batch, terms), observation, released })
+        let answer = entry.answer(batch, terms, self.closed);
+        match &answer {
+            Err(error) if terms.transactional => self.record_failure(error),
+            _ => {}
+        }
+        Some(Completed { slot, answer, observation, released })
+    }
+
+    /// Records the failure of a batch of the transaction, unless it only follows from another one.
+    fn record_failure(&mut self, error: &DeliveryError) {
+        if !matches!(error.reason, FailureReason::TransactionAborted) {
+            self.transaction_failure.get_or_insert_with(|| TransactionCause::Batch {
+                to: error.to.clone(),
+                reason: error.reason.to_string().into(),
+                error: error.reason.broker_error().cloned().map(Box::new),
+            });
+        }
     }
 
     fn remove(&mut self, first: usize) -> Option<(AcceptedBatch, Released)> {
@@ -268,7 +316,7 @@ impl State {
 }
 
 impl AcceptedBatch {
-    fn answer(self, batch: KafkaBatch, terms: Terms) -> Answer {
+    fn answer(self, batch: KafkaBatch, terms: Terms, closed: Option<CloseMode>) -> Answer {
         let Self { to, offsets, failures, refusal, append_time, .. } = self;
         if failures.is_empty() && refusal.is_none() {
             return Ok(Delivery::from_offsets(to, offsets, batch).with_log_append_time(append_time));
@@ -277,7 +325,11 @@ impl AcceptedBatch {
         let handed_over = refusal.as_ref().map_or(records, |refusal| refusal.position);
         let fates = verdict::fates(records, handed_over, &failures, terms.acknowledged);
         let record_errors = verdict::record_errors(&failures);
-        let reason = verdict::reason(&failures, refusal, terms.delivery_timeout);
+        let purge = match closed {
+            Some(CloseMode::Immediate) => Purge::Close,
+            _ => Purge::Abort,
+        };
+        let reason = verdict::reason(&failures, refusal, terms.delivery_timeout, purge);
         Err(DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(record_errors))
     }
 }

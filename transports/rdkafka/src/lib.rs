@@ -54,7 +54,8 @@
 //! - **One batch on the wire, one in the log.** librdkafka collects records until `linger.ms` has passed or a message set is
 //!   full. [`ProducerBuilder`] lists the settings that keep a batch in one piece as often as librdkafka allows.
 //! - **Single messages.** There is no `send`, which the other transports have: librdkafka gathers records in any case. Use
-//!   [`FutureProducer`](rdkafka::producer::FutureProducer) for a record and its offset.
+//!   [`FutureProducer`](rdkafka::producer::FutureProducer) for a record and its offset. A [`Transaction`] has a `send`, because what
+//!   another client sends is not part of it.
 //! - **All or nothing.** The records of one batch may be sent in several message sets, of which one may fail.
 //!   [`DeliveryError::positions`](kafka_batch_core::DeliveryError::positions) lists the records that were written, those
 //!   that were not, and those of unknown fate.
@@ -69,9 +70,12 @@
 //! - **An offset for every written record.** When an acknowledgement is lost and the broker recognises the retry as a
 //!   duplicate, librdkafka reports success without offsets. With `acks=0` there are no offsets.
 //!
+//! - **Transactions that exclude late requests.** [`TransactionalProducer`] lists what can happen with librdkafka's protocol of level
+//!   0; [`Capabilities::transactions`] is [`LateRequestsAccepted`].
+//!
 //! # Threads and memory
 //! The transport needs no runtime: one thread polls delivery reports and wakes the futures, which can be awaited under any
-//! executor. A record needs no future, no channel, and no memory beyond librdkafka's copies of the record and its headers.
+//! executor. A [`TransactionalProducer`] has a second one, for librdkafka's calls that block. A record needs no future, no channel, and no memory beyond librdkafka's copies of the record and its headers.
 //! `send_batch` applies back-pressure: it waits, in first-in, first-out order, until there is room for the whole batch.
 //!
 //! # What is built
@@ -80,6 +84,8 @@
 //! (`rdkafka-ssl` in `kafka-batch`). SASL PLAIN needs no feature. librdkafka logs to the crate `log`.
 //!
 //! [`Capabilities::one_batch_on_the_wire`]: kafka_batch_core::Capabilities::one_batch_on_the_wire
+//! [`Capabilities::transactions`]: kafka_batch_core::Capabilities::transactions
+//! [`LateRequestsAccepted`]: kafka_batch_core::TransactionGuarantee::LateRequestsAccepted
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -90,16 +96,21 @@ mod effective;
 mod error;
 mod ffi;
 mod in_flight;
+mod offsets;
 mod opaque_ids;
 mod produce;
 mod producer;
 mod secrets;
 mod settings;
 mod topics;
+mod transaction;
+mod transaction_calls;
+mod transaction_thread;
+mod transactional;
 mod verdict;
 
 pub use builder::ProducerBuilder;
-pub use error::{ConfigError, LibrdkafkaError, Unsendable};
+pub use error::{BuildTransactionalError, ConfigError, LibrdkafkaError, Unsendable, UnsendableOffsets};
 pub use kafka_batch_transport::ProducerConfig;
 #[cfg(feature = "tracing")]
 pub use kafka_batch_transport::{BatchSpan, TracingObserver};
@@ -122,3 +133,5 @@ pub use producer::{Pending, RdkafkaProducer};
 /// # }
 /// ```
 pub use rdkafka;
+pub use transaction::Transaction;
+pub use transactional::TransactionalProducer;

@@ -12,9 +12,10 @@ use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
 use kafka_batch_core::record::EncodedHeaders;
+use kafka_batch_core::transaction::TransactionCause;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
-    SendError, SendErrorReason, TopicPartition, Transport,
+    SendError, SendErrorReason, TopicPartition, TransactionGuarantee, Transport,
 };
 use kafka_batch_transport::hooks::{HeaderInjector, Observers};
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
@@ -83,7 +84,7 @@ impl RdkafkaProducer {
     /// Returns what this transport guarantees.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        Capabilities::new(false)
+        Capabilities::new(false).with_transactions(TransactionGuarantee::LateRequestsAccepted)
     }
 
     /// Creates an empty batch with the [batch options](ProducerBuilder::batch_options), at the current time.
@@ -210,6 +211,14 @@ impl RdkafkaProducer {
     }
 }
 
+/// For transactions.
+impl RdkafkaProducer {
+    /// Records that the transaction can only be aborted.
+    pub(crate) fn fail_transaction(&self, cause: TransactionCause) {
+        self.inner.in_flight.fail_transaction(cause);
+    }
+}
+
 /// Purges librdkafka's queues and in-flight requests. Each purged record gets a delivery report.
 ///
 /// The purge is asynchronous, and a record that moves between librdkafka's threads may escape it. The delivery report thread
@@ -248,9 +257,18 @@ impl Inner {
             self.in_flight.withdraw(first);
             return Err(SendError::new(to, SendErrorReason::Closed, batch));
         }
+        if self.in_flight.transaction_failure().is_some() {
+            drop(order);
+            self.in_flight.refuse(first, batch, observation);
+            return Ok(Pending { slot });
+        }
         let refusal = produce::produce(&self.client, &to, first, &batch);
         drop(order);
         match refusal {
+            Some(refusal) if refusal.position == 0 && refusal.is_of_transaction() => {
+                self.in_flight.refuse(first, batch, observation);
+                Ok(Pending { slot })
+            }
             Some(Refusal { position: 0, error }) => {
                 self.in_flight.withdraw(first);
                 self.topics.cache.forget(&to.topic); // the topic may have been deleted: look it up again

@@ -31,10 +31,13 @@ pub(crate) struct Shared {
     pub(crate) brokers: String,
     /// The values that are never shown.
     pub(crate) secrets: Secrets,
+    /// The time after which librdkafka sends a request again at the earliest.
+    pub(crate) earliest_repetition: Duration,
 }
 
 const ACKS: &str = "acks";
 const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
+pub(crate) const TRANSACTIONAL_ID: &str = "transactional.id";
 /// librdkafka's default of `delivery.timeout.ms` (CONFIGURATION.md of 2.12.1). It returns none while no setting of topics is set.
 const DEFAULT_DELIVERY_TIMEOUT: u64 = 300_000;
 pub(crate) const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
@@ -65,13 +68,49 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
         bytes: number(&effective, MAX_KBYTES).saturating_mul(1_024),
     };
     config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
+    let transactional = is_transactional(settings);
     let terms = Terms {
         acknowledged: effective.get(ACKS) != "0",
-        delivery_timeout: Duration::from_millis(
-            effective.get(DELIVERY_TIMEOUT).parse().unwrap_or(DEFAULT_DELIVERY_TIMEOUT),
-        ),
+        delivery_timeout: delivery_timeout(&effective, transactional),
+        transactional,
     };
-    Ok(Shared { config, limit, terms, brokers, secrets })
+    let earliest_repetition = earliest_repetition(&effective);
+    Ok(Shared { config, limit, terms, brokers, secrets, earliest_repetition })
+}
+
+/// Returns true if there is a `transactional.id`, which librdkafka ignores if it is empty.
+pub(crate) fn is_transactional(settings: &Settings) -> bool {
+    settings.get(TRANSACTIONAL_ID).is_some_and(|id| !id.is_empty())
+}
+
+/// With transactions, the default is `transaction.timeout.ms`.
+fn delivery_timeout(effective: &Effective<'_>, transactional: bool) -> Duration {
+    let millis = match effective.set(DELIVERY_TIMEOUT) {
+        None if transactional => effective.get("transaction.timeout.ms"),
+        _ => effective.get(DELIVERY_TIMEOUT),
+    };
+    Duration::from_millis(millis.parse().unwrap_or(DEFAULT_DELIVERY_TIMEOUT))
+}
+
+/// librdkafka sends a request again after `retry.backoff.ms`, with a jitter of 20 %, but at most `retry.backoff.max.ms`
+/// (`rd_kafka_broker_buf_retry` of 2.12.1).
+fn earliest_repetition(effective: &Effective<'_>) -> Duration {
+    let millis = |name: &str| effective.get(name).parse().unwrap_or(0_u64);
+    Duration::from_millis(millis("retry.backoff.max.ms").min(millis("retry.backoff.ms") / 5 * 4))
+}
+
+/// Checks that the settings have a `transactional.id`, or have none.
+pub(crate) fn check_transactional(settings: &Settings, transactional: bool) -> Result<(), ConfigError> {
+    const NEEDED: &str =
+        "a producer of transactions needs a name, which it keeps when it is restarted: set it, or use build()";
+    const NOT_USED: &str =
+        "a producer with this setting is made by build_transactional: use that, or leave the setting out";
+    let id = settings.get(TRANSACTIONAL_ID).map_or("", String::as_str);
+    match (is_transactional(settings), transactional) {
+        (false, true) => wrong(TRANSACTIONAL_ID, id, NEEDED),
+        (true, false) => wrong(TRANSACTIONAL_ID, id, NOT_USED),
+        _ => Ok(()),
+    }
 }
 
 /// Returns a numeric setting, which librdkafka formats in decimal digits and has checked against its range.
@@ -116,10 +155,6 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
             &settings[name],
             &format!("{same} is set too, and they are the same: leave one of them out"),
         );
-    }
-    if let Some(value) = settings.get("transactional.id") {
-        let remedy = "this transport has no transactions: leave this setting out (enable.idempotence does not need it)";
-        return wrong("transactional.id", value, remedy);
     }
     if settings.contains_key("test.mock.num.brokers") {
         return Ok("librdkafka's mock cluster".to_owned());
@@ -213,7 +248,6 @@ mod tests {
     #[test]
     fn unsupported_settings_are_refused() {
         assert_eq!(wrong(&[("delivery.report.only.error", "true")]).0, "delivery.report.only.error");
-        assert_eq!(wrong(&[("transactional.id", "x")]).0, "transactional.id");
         assert_eq!(wrong(&[("bootstrap.servers", " ")]).0, "bootstrap.servers");
         assert!(share_out(&settings(&[("delivery.report.only.error", "false")])).is_ok());
     }
@@ -246,6 +280,37 @@ mod tests {
             assert_eq!(delivery_timeout(&[(name, " 0x10")]), 16, "{name}");
         }
         assert_eq!(share_out(&settings(&[(MAX_MESSAGES, "0x10")])).unwrap().limit.records, 16);
+    }
+
+    #[test]
+    fn the_kind_of_producer_has_a_transactional_id_or_has_none() {
+        let id = [(TRANSACTIONAL_ID, "orders-7")];
+        for (given, transactional, fits) in [
+            (&id[..], true, true),
+            (&id[..], false, false),
+            (&[], true, false),
+            (&[], false, true),
+            (&[(TRANSACTIONAL_ID, "")], true, false),
+        ] {
+            let checked = check_transactional(&settings(given), transactional);
+            assert_eq!(checked.is_ok(), fits, "{given:?} {transactional}: {checked:?}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains(TRANSACTIONAL_ID), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn transactions_limit_deliveries_and_repetitions_have_a_least_delay() {
+        let shared = |given: &[(&str, &str)]| share_out(&settings(given)).unwrap();
+        let id = (TRANSACTIONAL_ID, "orders-7");
+        let terms = shared(&[id, ("transaction.timeout.ms", "9000")]).terms;
+        assert_eq!((terms.delivery_timeout.as_millis(), terms.transactional), (9_000, true));
+        let terms = shared(&[id, ("delivery.timeout.ms", "700")]).terms;
+        assert_eq!(terms.delivery_timeout.as_millis(), 700);
+        let least = |given: &[_]| shared(given).earliest_repetition.as_millis();
+        assert_eq!(least(&[]), 80, "of librdkafka's default, 100 ms");
+        assert_eq!(least(&[("retry.backoff.ms", "5000"), ("retry.backoff.max.ms", "1000")]), 1_000);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
 //! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
-//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) after an immediate close; else as `_FATAL`, because librdkafka itself purges only then |
+//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) after an immediate close; else, with a `transactional.id`, [`TransactionAborted`](FailureReason::TransactionAborted), and without one as `_FATAL`, because librdkafka itself purges only then |
+//! | `_STATE`, refused by `produce()` | [`TransactionAborted`](FailureReason::TransactionAborted): the transaction has failed meanwhile |
 //! | any other code, and every refusal by `produce()` | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
 //! If records of a batch fail for different reasons, the batch reports that of the first, except
@@ -48,23 +49,48 @@ pub(crate) struct Refusal {
     pub(crate) error: LibrdkafkaError,
 }
 
+impl Refusal {
+    /// Returns true if the transaction does not allow to produce any more.
+    pub(crate) const fn is_of_transaction(&self) -> bool {
+        self.error.code == RDKafkaErrorCode::State as i32
+    }
+}
+
+/// Why librdkafka's queue was purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purge {
+    /// By an immediate close.
+    Close,
+    /// Because the transaction is aborted, or can only be aborted.
+    Abort,
+}
+
 /// Returns the reason for a batch with these failures or this refusal.
-pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>, delivery_timeout: Duration) -> FailureReason {
+pub(crate) fn reason(
+    failures: &[Failure],
+    refusal: Option<Refusal>,
+    delivery_timeout: Duration,
+    purge: Purge,
+) -> FailureReason {
     let is_secondary = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
     let first = failures.iter().min_by_key(|failure| (is_secondary(failure), failure.position));
     // The refused record follows every record that was produced.
     match (first, refusal) {
-        (Some(first), None) => reason_of(first, delivery_timeout),
-        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first, delivery_timeout),
+        (Some(first), None) => reason_of(first, delivery_timeout, purge),
+        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first, delivery_timeout, purge),
+        (_, Some(refusal)) if refusal.is_of_transaction() => FailureReason::TransactionAborted,
         (_, Some(refusal)) => FailureReason::Transport(TransportError::new(refusal.error)),
         (None, None) => unreachable!("a failed batch has a failed or refused record"),
     }
 }
 
-fn reason_of(failure: &Failure, delivery_timeout: Duration) -> FailureReason {
+fn reason_of(failure: &Failure, delivery_timeout: Duration, purge: Purge) -> FailureReason {
     match failure.code {
         RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { limit: Some(delivery_timeout), cause: None },
-        RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
+        RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => match purge {
+            Purge::Close => FailureReason::Closed,
+            Purge::Abort => FailureReason::TransactionAborted,
+        },
         code => match broker_code(code) {
             Some(code) => BrokerError::new(ApiKey::Produce, code).with_broker(failure.broker).into(),
             None => FailureReason::Transport(TransportError::new(LibrdkafkaError::new(code, None))),
@@ -139,7 +165,7 @@ mod tests {
     }
 
     fn because(failure: Failure) -> FailureReason {
-        reason(&[failure], None, LIMIT)
+        reason(&[failure], None, LIMIT, Purge::Close)
     }
 
     #[test]
@@ -158,10 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_means_closed() {
+    fn a_purge_means_closed_or_aborted() {
         for code in [Code::PurgeQueue, Code::PurgeInflight] {
-            assert!(matches!(because(failed(0, code, Fate::NotWritten)), FailureReason::Closed));
+            let failure = failed(0, code, Fate::NotWritten);
+            assert!(matches!(because(failure.clone()), FailureReason::Closed));
+            let aborted = reason(&[failure], None, LIMIT, Purge::Abort);
+            assert!(matches!(aborted, FailureReason::TransactionAborted));
         }
+    }
+
+    #[test]
+    fn a_record_that_the_state_of_the_transaction_refuses_was_aborted() {
+        let reason = reason(&[], refused(3, Code::State), LIMIT, Purge::Abort);
+        assert!(matches!(reason, FailureReason::TransactionAborted), "{reason:?}");
     }
 
     #[test]
@@ -175,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_broker_code_returned_by_produce_is_a_librdkafka_error() {
-        let reason = reason(&[], refused(0, Code::MessageSizeTooLarge), LIMIT);
+        let reason = reason(&[], refused(0, Code::MessageSizeTooLarge), LIMIT, Purge::Close);
         assert!(matches!(reason, FailureReason::Transport(_)), "{reason:?}");
     }
 
@@ -188,11 +223,11 @@ mod tests {
         ];
         for refusal in [None, refused(8, Code::MessageSizeTooLarge)] {
             assert!(
-                matches!(reason(&failures, refusal, LIMIT), FailureReason::Broker(error) if error.code == ErrorCode(32))
+                matches!(reason(&failures, refusal, LIMIT, Purge::Close), FailureReason::Broker(error) if error.code == ErrorCode(32))
             );
         }
         let secondary = &failures[2..];
-        assert!(matches!(reason(secondary, refused(8, Code::Fatal), LIMIT), FailureReason::Transport(_)));
+        assert!(matches!(reason(secondary, refused(8, Code::Fatal), LIMIT, Purge::Close), FailureReason::Transport(_)));
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::task::{Context, Wake};
 use std::task::Poll;
 
 use super::*;
-use kafka_batch_core::{FailureReason, Record};
+use crate::error::LibrdkafkaError;
+use kafka_batch_core::Record;
 
 const ROOMY: Permits = Permits { records: 1_000, bytes: 1_000_000 };
-const TERMS: Terms = Terms { acknowledged: true, delivery_timeout: Duration::from_millis(300_000) };
+const TERMS: Terms =
+    Terms { acknowledged: true, delivery_timeout: Duration::from_millis(300_000), transactional: false };
 
 fn batch(records: usize) -> KafkaBatch {
     let mut batch = KafkaBatch::new(1_000);
@@ -87,7 +89,7 @@ fn a_batch_that_is_reported_while_it_is_produced_completes_after_produce() {
 fn records_after_a_refused_one_are_not_awaited() {
     let in_flight = InFlight::new(ROOMY, TERMS);
     let accepted = accept(&in_flight, 4);
-    let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
+    let error = LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
     in_flight.finish_produce(accepted.first, batch(4), Some(Refusal { position: 2, error }), Observation::default());
     deliver(&in_flight, [0]);
     in_flight.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
@@ -197,4 +199,48 @@ fn a_withdrawn_batch_and_a_dropped_wait_release_their_room() {
     }
     in_flight.withdraw(first.first);
     let _next = accept(&in_flight, 2);
+}
+
+const TRANSACTIONAL: Terms = Terms { transactional: true, ..TERMS };
+
+#[test]
+fn the_first_failure_of_a_transaction_is_its_cause_and_a_purge_is_not() {
+    let in_flight = InFlight::new(ROOMY, TRANSACTIONAL);
+    let [purged, failed, later] = [accept(&in_flight, 1), accept(&in_flight, 1), accept(&in_flight, 1)];
+    for accepted in [&purged, &failed, &later] {
+        in_flight.finish_produce(accepted.first, batch(1), None, Observation::default());
+    }
+    in_flight.failed(purged.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
+    let error = answer(&purged).unwrap().unwrap_err();
+    assert!(matches!(error.reason, FailureReason::TransactionAborted), "{error}");
+    assert!(in_flight.transaction_failure().is_none(), "it follows from another failure, or from an abort");
+    in_flight.failed(failed.first, RDKafkaErrorCode::MessageSizeTooLarge, Some(1), Fate::NotWritten);
+    in_flight.failed(later.first, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
+    let cause = in_flight.transaction_failure().unwrap();
+    assert!(matches!(&cause, TransactionCause::Batch { error: Some(error), .. } if error.code.0 == 10), "{cause}");
+    in_flight.begin_transaction();
+    assert!(in_flight.transaction_failure().is_none());
+}
+
+/// The records before the one that is refused may be written, so the transaction must not be committed.
+#[test]
+fn a_batch_of_which_some_records_are_refused_fails_the_transaction() {
+    let in_flight = InFlight::new(ROOMY, TRANSACTIONAL);
+    let accepted = accept(&in_flight, 2);
+    let error = LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
+    in_flight.finish_produce(accepted.first, batch(2), Some(Refusal { position: 1, error }), Observation::default());
+    deliver(&in_flight, [accepted.first]);
+    assert!(answer(&accepted).unwrap().is_err());
+    assert!(in_flight.transaction_failure().is_some());
+}
+
+#[test]
+fn a_batch_that_the_transaction_refuses_is_returned_as_not_written() {
+    let in_flight = InFlight::new(ROOMY, TRANSACTIONAL);
+    let accepted = accept(&in_flight, 2);
+    in_flight.refuse(accepted.first, batch(2), Observation::default());
+    let error = answer(&accepted).unwrap().unwrap_err();
+    assert!(matches!(error.reason, FailureReason::TransactionAborted), "{error}");
+    assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(2)));
+    assert!(in_flight.is_empty());
 }
