@@ -64,6 +64,7 @@ impl Machine {
                 | InFlightRequest::Identity
                 | InFlightRequest::Coordinator(_)
                 | InFlightRequest::Transaction(_)
+                | InFlightRequest::OffsetCommit(_)
                 | InFlightRequest::Markers => false,
             };
             let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
@@ -93,7 +94,7 @@ impl Machine {
                 Some(self.response_to(is_pending).unwrap_or(WaitingFor::Coordinator))
             }
             // The last error is the cause.
-            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata => None,
+            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata | BlockedOn::ProduceVersion => None,
         }
     }
 
