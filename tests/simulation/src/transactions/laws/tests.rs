@@ -49,9 +49,11 @@ fn what_is_committed_is_compared_with_what_was_told() {
     use Ending::{Abort, Commit};
     use Outcome::{Committed, NotCommitted, Unknown};
 
-    const NONE: [&[&str]; 2] = [&[], &[]];
-    const ALL: [&[&str]; 2] = [&["a", "b"], &["c"]];
-    let rows: [([&[&str]; 2], Ending, Option<Outcome>, Option<&str>); 14] = [
+    type Values = [&'static [&'static str]; 2];
+    type Row = (Values, Ending, Option<Outcome>, Option<&'static str>);
+    const NONE: Values = [&[], &[]];
+    const ALL: Values = [&["a", "b"], &["c"]];
+    let rows: [Row; 14] = [
         (ALL, Commit, Some(Committed), None),
         (ALL, Commit, Some(Unknown), None),
         (ALL, Commit, None, None),
