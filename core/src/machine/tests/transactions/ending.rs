@@ -273,9 +273,9 @@ fn codes_that_end_txn_does_not_have_end_the_producer() {
         let mut world = with_a_batch(2);
         world.answer_with(END, [code.0]);
         if is_commit {
-            world.commit()
+            world.commit();
         } else {
-            world.abort()
+            world.abort();
         }
         assert_eq!((world.ends(), world.state()), (vec![is_commit], TransactionState::Fatal), "{code}");
     }
