@@ -65,7 +65,7 @@ pub(super) struct Entry {
     pub(super) last_error: Option<Box<BrokerError>>,
     /// When `last_error` occurred.
     pub(super) last_error_at: Instant,
-    /// The node that did not answer the last attempt.
+    /// The node that did not answer an attempt, the last one that was not answered.
     pub(super) unanswered_by: Option<Node>,
 }
 
@@ -128,6 +128,12 @@ impl Entry {
     /// accept nothing after a gap.
     pub(super) fn awaits_proof(&self, leader: Option<i32>) -> bool {
         self.refused_by.is_some() && self.refused_by == leader
+    }
+
+    /// Returns `true` if an attempt was not answered: that request may arrive, and be executed, at any later time. Once a
+    /// further attempt is in the log, brokers take it for a duplicate.
+    pub(super) fn may_arrive_late(&self) -> bool {
+        self.unanswered_by.is_some()
     }
 
     /// Returns `true` if its outcome may yet prove that an earlier batch is in the log.

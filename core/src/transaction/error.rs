@@ -21,7 +21,7 @@ pub enum InitTransactionsError {
         /// The last error, if there was one.
         cause: Option<TransactionCause>,
     },
-    /// Without a change it fails again.
+    /// Without a change it fails again, for example for want of a permission: correct the cause, and build a new producer.
     Fatal(TransactionCause),
 }
 

@@ -180,3 +180,45 @@ fn a_forgotten_id_is_unknown_until_it_is_initialised() {
     assert_eq!(producer.bump(), 0, "with any identity");
     assert!(producer.identity.0 > before && producer.identity.1 == 0);
 }
+
+/// As Kafka 4.4: what `findings/kafka-fenced-gets-the-epoch.sh` shows.
+#[test]
+fn a_fenced_producer_gets_the_epoch_of_one_that_has_committed_at_a_lower_level() {
+    for (version, level_2) in [(4, false), (5, true)] {
+        let cluster = one_broker();
+        let mut first = Producer::ready(&cluster, "a");
+        let mut second = Producer::ready(&cluster, "a");
+        assert_eq!(second.identity, (first.identity.0, first.identity.1 + 1));
+        assert_eq!(second.add(3, "t", &[0]), [0]);
+        assert_eq!(second.produce(12, T0, 0, &["second"]), 0);
+        assert_eq!(second.end(version, true), 0);
+        assert_eq!(first.produce(12, T0, 0, &["first"]), 47, "it is fenced");
+        let (ended, shared) = (first.end(5, true), cluster.transaction("a").unwrap().epoch_shared_at.len());
+        if level_2 {
+            assert_eq!((ended, shared), (90, 0));
+        } else {
+            assert_eq!((ended, shared, first.identity), (0, 1, second.identity));
+            assert_eq!(first.produce(12, T0, 1, &["first"]), 0);
+            assert_eq!(first.end(5, true), 0);
+            assert_eq!(values(&cluster).1, ["second", "first"]);
+        }
+    }
+}
+
+#[test]
+fn a_repeated_end_shares_no_epoch() {
+    let cluster = one_broker();
+    let mut producer = Producer::ready(&cluster, "a");
+    assert_eq!(producer.produce(12, T0, 0, &["x"]), 0);
+    let before = producer.identity;
+    assert_eq!(producer.end(5, true), 0);
+    let after = std::mem::replace(&mut producer.identity, before);
+    assert_eq!((producer.end(5, true), producer.identity), (0, after));
+    // An epoch that the producer has bumped itself is its own.
+    assert_eq!(producer.produce(12, T0, 0, &["y"]), 0);
+    assert_eq!((producer.end(4, true), producer.bump()), (0, 0));
+    let bumped = std::mem::replace(&mut producer.identity, after);
+    producer.end(5, true);
+    producer.identity = bumped;
+    assert!(cluster.transaction("a").unwrap().epoch_shared_at.is_empty());
+}

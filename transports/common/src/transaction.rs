@@ -160,7 +160,8 @@ impl<'p> Transaction<'p> {
     }
 
     /// Aborts the transaction. Batches that were not sent fail with
-    /// [`FailureReason::TransactionAborted`](kafka_batch_core::FailureReason::TransactionAborted).
+    /// [`FailureReason::TransactionAborted`](kafka_batch_core::FailureReason::TransactionAborted). With `transaction.version` 0 or 1, one
+    /// that was sent without a response is sent again until it is answered, at the latest until `delivery.timeout.ms` is over.
     ///
     /// # Errors
     /// The abort is not confirmed, or another producer has taken over. The transaction is not committed in any case.

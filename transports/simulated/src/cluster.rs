@@ -80,6 +80,14 @@ impl SimulatedCluster {
         self.read(|state| state.network.engine.requests.clone())
     }
 
+    /// Returns when each request on a connection ([`ReceivedRequest::connection`]) was sent, in order. Those that brokers have
+    /// received are the first of them, in the same order. A request may be received long after it was sent, and after its
+    /// connection was closed.
+    #[must_use]
+    pub fn requests_sent_at(&self, connection: u64) -> Vec<Duration> {
+        self.read(|state| state.network.written_at(connection).to_vec())
+    }
+
     /// Returns what producers did that no broker accepts.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {

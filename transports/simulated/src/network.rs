@@ -21,6 +21,8 @@ pub(crate) struct Network {
     engine_wakes_at: Option<Duration>,
     links: BTreeMap<u64, Link>,
     ends: BTreeMap<u64, End>,
+    /// Of all connections, also those that are closed.
+    written: BTreeMap<u64, Written>,
     /// Connections to these brokers are refused until then, or (if `true`) not responded to.
     refusing: BTreeMap<i32, (Duration, bool)>,
     /// When a stopped broker starts again.
@@ -37,6 +39,39 @@ struct End {
     received: VecDeque<Bytes>,
     /// Waits for a connection, or for bytes.
     reader: Option<Waker>,
+}
+
+/// The frames that a producer has written to a connection.
+#[derive(Debug, Default)]
+struct Written {
+    /// When the last byte of each frame was written.
+    at: Vec<Duration>,
+    /// The length of the frame that is written in part, as far as it is known.
+    length: Vec<u8>,
+    /// How many of its bytes are still to be written.
+    left: usize,
+}
+
+impl Written {
+    fn push(&mut self, mut bytes: &[u8], now: Duration) {
+        while !bytes.is_empty() {
+            if self.left == 0 {
+                let (byte, rest) = bytes.split_at(1);
+                self.length.extend_from_slice(byte);
+                bytes = rest;
+                let Ok(length) = <[u8; 4]>::try_from(&self.length[..]) else { continue };
+                self.length.clear();
+                self.left = usize::try_from(i32::from_be_bytes(length)).unwrap_or(0);
+            } else {
+                let part = self.left.min(bytes.len());
+                bytes = &bytes[part..];
+                self.left -= part;
+            }
+            if self.left == 0 && self.length.is_empty() {
+                self.at.push(now);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +91,18 @@ impl Network {
             engine_wakes_at: None,
             links: BTreeMap::new(),
             ends: BTreeMap::new(),
+            written: BTreeMap::new(),
             refusing: BTreeMap::new(),
             returns: BTreeMap::new(),
             next_connection: 1,
             link_settings,
             random,
         }
+    }
+
+    /// Returns when each frame was written that a producer has written to a connection.
+    pub(crate) fn written_at(&self, connection: u64) -> &[Duration] {
+        self.written.get(&connection).map_or(&[], |written| &written.at)
     }
 
     /// Returns the address of a broker by its host name: one that is reserved for documentation (RFC 5737).
@@ -295,6 +336,7 @@ pub(crate) fn write(state: &mut State, number: u64, slices: &[IoSlice<'_>]) -> i
         let broker = link.broker;
         let bytes = bytes.freeze();
         dialogue.sent(*now, number, broker, &bytes, &network.engine.cluster);
+        network.written.entry(number).or_default().push(&bytes, *now);
         link.write(bytes, *now);
     }
     Ok(written)

@@ -265,6 +265,39 @@ fn faults_by_name_take_effect() {
 }
 
 #[test]
+fn requests_have_the_time_at_which_they_were_sent() {
+    calm().brokers(1).topic("orders").check(ONCE, |world| async move {
+        let (cluster, producer) = (world.cluster(), world.producer());
+        producer.send("orders", "one").await.unwrap();
+        let wait = Duration::from_secs(7);
+        cluster.inject(Fault::new(FaultKind::DelayRequest(wait)).api(ApiKey::Produce));
+        let sent_at = world.elapsed();
+        let sending: Vec<_> = (0..2)
+            .map(|_| {
+                let (world, producer) = (world.clone(), producer.clone());
+                world.clone().spawn(async move {
+                    producer.send("orders", "x".repeat(2_000)).await.unwrap();
+                })
+            })
+            .collect();
+        for sending in sending {
+            sending.await;
+        }
+        let requests = cluster.requests();
+        let produce = requests.iter().filter(|request| request.api == ApiKey::Produce);
+        let connection = produce.clone().next().unwrap().connection;
+        let on_connection = requests.iter().filter(|request| request.connection == connection);
+        let sent = cluster.requests_sent_at(connection);
+        assert_eq!(sent.len(), on_connection.clone().count());
+        for (request, sent) in on_connection.zip(&sent) {
+            assert!(*sent <= request.at, "{request:?} was sent at {sent:?}");
+        }
+        assert!(sent.last().is_some_and(|last| *last < sent_at + wait), "before it was executed: {sent:?}");
+        assert!(cluster.requests_sent_at(99).is_empty());
+    });
+}
+
+#[test]
 fn a_schedule_that_is_given_is_used() {
     let refuse = FaultAction::RefuseConnections { broker: 1, lasts: Duration::from_secs(20), silently: false };
     let faults = vec![ScheduledFault { at: Duration::from_secs(1), action: refuse }];

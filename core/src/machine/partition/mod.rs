@@ -49,6 +49,8 @@ pub(super) enum BlockedOn {
     Identity(ConnectionId),
     /// AddPartitionsToTxn: the partition is not in the transaction yet.
     AddPartitions,
+    /// Nothing that helps: its leader lacks the Produce version that the transaction needs, which can only be aborted.
+    ProduceVersion,
 }
 
 /// A partition's queue and its sequence numbers.

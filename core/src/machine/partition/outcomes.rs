@@ -150,8 +150,28 @@ impl Partition {
         reason: impl Fn() -> FailureReason,
         context: &mut TransitionContext<'_>,
     ) {
+        self.fail_waiting_if(|_| true, reason, context);
+    }
+
+    /// Fails every entry that is not in flight, unless an attempt [may arrive late](Entry::may_arrive_late).
+    pub(in crate::machine) fn fail_waiting_and_answered(
+        &mut self,
+        reason: impl Fn() -> FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
+        self.fail_waiting_if(|entry| !entry.may_arrive_late(), reason, context);
+    }
+
+    /// Fails every entry that is not in flight, and for which this returns `true`. It must for each that was never sent.
+    fn fail_waiting_if(
+        &mut self,
+        condition: impl Fn(&Entry) -> bool,
+        reason: impl Fn() -> FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
         loop {
-            let waiting = self.queue.window().find(|(_, entry)| entry.in_flight.is_none()).map(|(at, _)| at);
+            let is_meant = |entry: &Entry| entry.in_flight.is_none() && condition(entry);
+            let waiting = self.queue.window().find(|(_, entry)| is_meant(entry)).map(|(at, _)| at);
             let Some(at) = waiting.or_else(|| self.queue.first_after_window()) else { return };
             self.fail(at, false, reason(), Vec::new(), context);
         }

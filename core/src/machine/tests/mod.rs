@@ -5,6 +5,7 @@ mod causes;
 mod commands;
 mod connection_errors;
 mod connections;
+mod flexible;
 mod identities;
 mod limits;
 #[cfg(debug_assertions)]
@@ -84,8 +85,11 @@ impl Request {
         (0..count).map(next).collect()
     }
 
-    /// Returns the partition and the batch of each record set of a Produce request without topic ids, v3 to v8.
+    /// Returns the partition and the batch of each record set of a Produce request without topic ids, up to v12.
     fn produced(&self) -> Vec<(i32, Vec<u8>)> {
+        if self.version >= flexible::FIRST {
+            return flexible::produced(&self.body);
+        }
         let transactional_id = i16::from_be_bytes([self.body[0], self.body[1]]).max(0) as usize;
         let mut rest = &self.body[if self.version >= 3 { 8 + transactional_id } else { 6 }..];
         let mut int = |length: usize| -> (Vec<u8>, i32) {
@@ -341,18 +345,22 @@ impl World {
                     return None; // acks=0
                 }
                 let code = self.responses.pop_front().unwrap_or(Some(0))?;
+                let code_of = |(partition, batch): (i32, Vec<u8>)| match RecordBatches::new(&batch).next() {
+                    Some(Ok(found)) if code == 0 && found.magic() == Magic::V2 => {
+                        let (id, epoch, _) = stamp_of(&batch);
+                        (partition, (self.check_identity)(partition, (id, epoch), &self.handed_out).0)
+                    }
+                    _ => (partition, code),
+                };
+                let produced: Vec<(i32, i16)> = request.produced().into_iter().map(code_of).collect();
+                if request.version >= flexible::FIRST {
+                    let body = flexible::response(&produced, self.offset, self.append_time, self.throttle);
+                    return Some(frame(request.correlation, &body));
+                }
                 let mut body = 1_i32.to_be_bytes().to_vec();
                 body.extend(string("t"));
-                let produced = request.produced();
                 body.extend((produced.len() as i32).to_be_bytes());
-                for (partition, batch) in produced {
-                    let code = match RecordBatches::new(&batch).next() {
-                        Some(Ok(found)) if code == 0 && found.magic() == Magic::V2 => {
-                            let (id, epoch, _) = stamp_of(&batch);
-                            (self.check_identity)(partition, (id, epoch), &self.handed_out).0
-                        }
-                        _ => code,
-                    };
+                for (partition, code) in produced {
                     body.extend(partition.to_be_bytes());
                     body.extend(code.to_be_bytes());
                     body.extend((if code == 0 { self.offset } else { -1 }).to_be_bytes());

@@ -2,7 +2,8 @@
 //! and responses are in [`transitions`](super::transitions).
 //!
 //! Its files: the states ([table]); what error codes mean ([verdict]); who coordinates ([coordinator]); the offsets of a
-//! transaction ([offsets]); whether the last one is complete in its partitions ([markers]); the requests to coordinators ([request]).
+//! transaction ([offsets]); whether the last one is complete in its partitions ([markers]); the requests to coordinators ([request]);
+//! the errors of commands at the end ([final_error]).
 //!
 //! # Levels
 //! The level of the finalized feature `transaction.version` decides how a transaction is made, never the versions that a
@@ -19,6 +20,7 @@
 //! anew after a request that was not answered, or a batch that has failed, and keeps its epoch after other failures.
 
 pub(super) mod coordinator;
+pub(super) mod final_error;
 mod markers;
 pub(super) mod offsets;
 pub(super) mod request;

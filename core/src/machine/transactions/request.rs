@@ -15,19 +15,13 @@ pub(in crate::machine) enum CoordinatorKey {
     Group(String),
 }
 
-/// A request of a transaction.
+/// A request of a transaction to the transaction coordinator.
 #[derive(Debug)]
 pub(in crate::machine) enum TransactionRequest {
-    InitProducerId {
-        is_bump: bool,
-    },
+    InitProducerId { is_bump: bool },
     AddPartitions(Vec<PartitionIndex>),
     AddOffsets(String),
-    EndTxn {
-        is_commit: bool,
-    },
-    /// To the coordinator of the group.
-    OffsetCommit(String),
+    EndTxn { is_commit: bool },
 }
 
 /// Returns the error code of each partition in a response, by topic and number.

@@ -41,6 +41,11 @@ pub(in crate::machine) fn find_coordinator(code: ErrorCode) -> Verdict {
 }
 
 /// Returns what an error code of InitProducerId means. `is_bump`: the request has the current id and epoch.
+///
+/// Without permission (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED) it is final. With Java's client
+/// `initTransactions()` may be called again on the same producer then. Here there is no producer before it is initialised, so
+/// the application builds one, which is the same call again; and if the permission was withdrawn later, no transaction is open
+/// when an epoch is bumped, so a new producer continues without a loss.
 pub(in crate::machine) fn init_producer_id(code: ErrorCode, is_bump: bool) -> Verdict {
     match code {
         ErrorCode::NONE => Done,
@@ -102,6 +107,8 @@ pub(in crate::machine) fn offset_commit(code: ErrorCode) -> Verdict {
 ///
 /// At that level, INVALID_TXN_STATE and PRODUCER_FENCED to a commit can mean that the coordinator has aborted the transaction
 /// after `transaction.timeout.ms`: the answer to an abort with the same epoch decides. Java's client gives up here.
+///
+/// GROUP_AUTHORIZATION_FAILED is no code of EndTxn: as for Java's client, it is an unexpected one, after which nothing is certain.
 pub(in crate::machine) fn end_txn(code: ErrorCode, is_commit: bool, is_level_2: bool) -> Verdict {
     match code {
         ErrorCode::NONE => Done,
@@ -110,7 +117,7 @@ pub(in crate::machine) fn end_txn(code: ErrorCode, is_commit: bool, is_level_2: 
         {
             Abort
         }
-        ErrorCode::TRANSACTION_ABORTABLE if is_commit => Abort,
+        ErrorCode::TRANSACTION_ABORTABLE | ErrorCode::UNKNOWN_PRODUCER_ID if is_commit => Abort,
         ErrorCode::INVALID_TXN_STATE
         | ErrorCode::INVALID_PRODUCER_ID_MAPPING
         | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
@@ -201,7 +208,7 @@ mod tests {
             (51, [Retry; 10]),
             (53, [Fatal; 10]),
             (55, [Fatal, Fatal, Fatal, Done, Fatal, Fatal, Unknown, Unknown, Fatal, Fatal]),
-            (59, [Fatal, Fatal, Fatal, Abort, Abort, Fatal, Unknown, Unknown, Fatal, Fatal]),
+            (59, [Fatal, Fatal, Fatal, Abort, Abort, Fatal, Abort, Abort, Fatal, Fatal]),
             (69, [Fatal, Fatal, Fatal, Abort, Fatal, Abort, Unknown, Unknown, Fatal, Fatal]),
             (82, [Fatal, Fatal, Fatal, Abort, Fatal, Abort, Unknown, Unknown, Fatal, Fatal]),
             (90, [Fatal, Fatal, Fenced, Fenced, Fenced, Fenced, Fenced, Abort, Fenced, Fenced]),

@@ -66,6 +66,7 @@ impl Machine {
                 | InFlightRequest::Identity
                 | InFlightRequest::Coordinator(_)
                 | InFlightRequest::Transaction(_)
+                | InFlightRequest::OffsetCommit(_)
                 | InFlightRequest::Markers => false,
             };
             let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
@@ -97,7 +98,7 @@ impl Machine {
                 Some(self.response_to(is_pending).unwrap_or(WaitingFor::Coordinator))
             }
             // The last error is the cause.
-            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata => None,
+            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata | BlockedOn::ProduceVersion => None,
         }
     }
 

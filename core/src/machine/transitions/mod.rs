@@ -14,6 +14,7 @@ mod responses;
 mod stats;
 mod token;
 mod transaction_commands;
+mod transaction_coordinators;
 mod transaction_end;
 mod transaction_markers;
 mod transaction_offsets;

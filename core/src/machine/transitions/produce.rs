@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Machine;
 use super::responses::{InFlightRequest, SentBatch};
+use super::transaction_requests::RequestError;
 use crate::failure::FailureReason;
 use crate::machine::accumulator::SentOfTopic;
 use crate::machine::index::PartitionIndex;
@@ -25,6 +26,10 @@ const LAST_VERSION_BY_NAME: i16 = 12;
 /// The latest Produce version for batches whose partition was added to the transaction before. Later ones add it themselves
 /// (KIP-890), and are refused where the finalized level of `transaction.version` is below 2, although brokers list them.
 const LAST_VERSION_BELOW_LEVEL_2: i16 = 11;
+
+/// The first Produce version that adds partitions to a transaction of level 2. No broker of Kafka for which that level can be
+/// finalized lacks it; one that replaces such a broker in a downgrade can, and so can a proxy.
+const FIRST_VERSION_OF_LEVEL_2: i16 = LAST_VERSION_BELOW_LEVEL_2 + 1;
 
 /// Upper bound of the bytes that a request has per partition besides its batch, and per topic besides its name.
 const OVERHEAD: usize = 32;
@@ -54,10 +59,18 @@ impl Machine {
                 self.assert_waiting_are_blocked();
                 return None;
             };
-            let Ok(path) = self.path_to(node) else {
-                self.accumulator.schedule.clear_due_node();
-                self.connect(node);
-                continue;
+            let path = match self.path_to(node) {
+                Ok(path) => path,
+                Err(blocked_on) => {
+                    self.accumulator.schedule.clear_due_node();
+                    match blocked_on {
+                        BlockedOn::ProduceVersion => {
+                            self.require_abort(RequestError::Unsupported(ApiKey::Produce).into());
+                        }
+                        _ => self.connect(node),
+                    }
+                    continue;
+                }
             };
             let batches_to_send = self.take_turns(node, &path);
             if batches_to_send.is_empty() {
@@ -98,7 +111,7 @@ impl Machine {
             BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
             BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
             BlockedOn::AddPartitions => Wait::Condition(Condition::AddPartitions),
-            BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,
+            BlockedOn::Node(_) | BlockedOn::Capacity(_) | BlockedOn::ProduceVersion => Wait::Examination,
         };
         self.accumulator.schedule.set(index, wait);
     }
@@ -125,6 +138,9 @@ impl Machine {
             must_be_added_to = transactions.must_be_added_to();
             if must_be_added_to.is_some() {
                 versions.produce = versions.produce.min(LAST_VERSION_BELOW_LEVEL_2);
+            } else if versions.produce < FIRST_VERSION_OF_LEVEL_2 {
+                // It would not add the partition: before Kafka 3.6, it would even append the batch outside of any transaction.
+                return Err(BlockedOn::ProduceVersion);
             }
         }
         let is_transactional = self.transactions.is_some();

@@ -28,8 +28,10 @@ pub(super) enum InFlightRequest {
     Identity,
     /// FindCoordinator.
     Coordinator(CoordinatorKey),
-    /// Of a transaction, to a coordinator.
+    /// Of a transaction, to the transaction coordinator.
     Transaction(TransactionRequest),
+    /// TxnOffsetCommit, to the coordinator of this group.
+    OffsetCommit(String),
     /// DescribeTransactions: whether the markers of the last transaction are written.
     Markers,
 }
@@ -111,6 +113,7 @@ impl Machine {
             Some(InFlightRequest::Identity) => self.on_identity(id, version, frame),
             Some(InFlightRequest::Coordinator(key)) => self.on_coordinator(id, version, frame, &key),
             Some(InFlightRequest::Transaction(request)) => self.on_transaction_response(id, version, frame, request),
+            Some(InFlightRequest::OffsetCommit(group)) => self.on_offset_commit(id, version, frame, group),
             Some(InFlightRequest::Markers) => self.on_markers(id, version, frame),
             None => {}
         }
@@ -129,6 +132,7 @@ impl Machine {
             InFlightRequest::Identity => self.identity_failed(),
             InFlightRequest::Coordinator(key) => self.coordinator_query_failed(&key),
             InFlightRequest::Transaction(request) => self.on_no_transaction_response(&request),
+            InFlightRequest::OffsetCommit(_) => self.offset_commit_unanswered(),
             InFlightRequest::Markers => self.markers_unknown(),
         }
     }
@@ -238,7 +242,7 @@ impl Machine {
                 self.follow_leader(index, response);
             }
         }
-        self.fail_waiting_unless_committable(matches!(result, ProduceResult::Response(_)));
+        self.fail_waiting_unless_committable();
         self.finish_transition(index);
     }
 

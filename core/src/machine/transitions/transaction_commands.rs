@@ -7,6 +7,7 @@ use crate::failure::FailureReason;
 use crate::machine::event::{Event, InvalidTransactionState, MachineSendErrorKind, TransactionEvent};
 use crate::machine::io::Output;
 use crate::machine::timers::Timer;
+use crate::machine::transactions::final_error::FinalError as _;
 use crate::machine::transactions::{EndCommand, OffsetsId, TransactionState, Transactions, Transition};
 use crate::record::TopicPartition;
 use crate::time::Instant;
@@ -61,8 +62,7 @@ impl Machine {
         let is_open = self.lifecycle == Lifecycle::Open;
         let transactions = self.transactions()?;
         if let Some((state, cause)) = failure(transactions) {
-            let error = if state == TransactionState::Fenced { BeginError::Fenced } else { BeginError::Fatal };
-            self.transaction_event(TransactionEvent::Begun(Err(error(cause))));
+            self.transaction_event(TransactionEvent::Begun(Err(BeginError::in_state(state, cause))));
             return Ok(());
         }
         let can_begin = match transactions.state() {
@@ -105,8 +105,7 @@ impl Machine {
         }
         let abort_cause = transactions.current.abort_cause.clone();
         let result = match (failed, abort_cause) {
-            (Some((TransactionState::Fenced, cause)), _) => Err(SendOffsetsError::Fenced(cause)),
-            (Some((_, cause)), _) => Err(SendOffsetsError::Fatal(cause)),
+            (Some((state, cause)), _) => Err(SendOffsetsError::in_state(state, cause)),
             (None, Some(cause)) => Err(SendOffsetsError::Aborted(cause)),
             (None, None) if is_empty => Ok(()),
             (None, None) => return Ok(transactions.offsets.push(group, offsets, deadline)),
@@ -125,8 +124,7 @@ impl Machine {
         self.begin_command(now)?;
         let transactions = self.transactions()?;
         if let Some((state, cause)) = failure(transactions) {
-            let error = if state == TransactionState::Fenced { CommitError::Fenced } else { CommitError::Fatal };
-            self.transaction_event(TransactionEvent::Committed(Err(error(cause))));
+            self.transaction_event(TransactionEvent::Committed(Err(CommitError::in_state(state, cause))));
         } else if transactions.change(Transition::Commit) {
             transactions.current.command = Some(EndCommand::Commit);
         } else {
@@ -136,7 +134,9 @@ impl Machine {
     }
 
     /// Aborts the transaction: batches that are not in flight fail with
-    /// [`FailureReason::TransactionAborted`](crate::FailureReason::TransactionAborted). While
+    /// [`FailureReason::TransactionAborted`](crate::FailureReason::TransactionAborted). (With `transaction.version` 0 or 1, one
+    /// that was sent without a response is sent again until it is answered, at the latest until `delivery.timeout.ms` is over, so
+    /// that nothing of it arrives later.) While
     /// [`begin_transaction`](Self::begin_transaction) waits for the end of the last transaction, cancels that instead of its
     /// event. Reported as [`TransactionEvent::Aborted`].
     ///
@@ -146,8 +146,7 @@ impl Machine {
         self.begin_command(now)?;
         let transactions = self.transactions()?;
         if let Some((state, cause)) = failure(transactions) {
-            let error = if state == TransactionState::Fenced { AbortError::Fenced } else { AbortError::Fatal };
-            self.transaction_event(TransactionEvent::Aborted(Err(error(cause))));
+            self.transaction_event(TransactionEvent::Aborted(Err(AbortError::in_state(state, cause))));
         } else if core::mem::take(&mut transactions.begin_requested) {
             self.transaction_event(TransactionEvent::Aborted(Ok(())));
         } else if transactions.change(Transition::Abort) {

@@ -10,6 +10,7 @@ use crate::machine::event::TransactionEvent;
 use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::timers::Timer;
+use crate::machine::transactions::final_error::FinalError as _;
 use crate::machine::transactions::verdict::{self, Verdict};
 use crate::machine::transactions::{EndCommand, NextEpoch, TransactionState, Transactions, Transition};
 use crate::protocol::ApiKey;
@@ -61,27 +62,37 @@ impl Machine {
             return;
         }
         let cause = transactions.current.abort_cause.clone().unwrap_or(TransactionCause::Aborted);
+        let sees_through = !transactions.state().is_final() && !transactions.is_level_2();
         while let Some(offsets) = self.transactions.as_deref_mut().and_then(|transactions| transactions.offsets.pop()) {
             let result = Err(SendOffsetsError::Aborted(cause.clone()));
             self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result });
         }
-        self.fail_waiting_batches();
+        self.fail_waiting_batches(sees_through);
     }
 
-    /// Has what waits failed at the next poll, if it must not be sent again: at all, once the state is final; as long as the
-    /// transaction can only be aborted, what was answered, so that nothing of it can arrive later.
-    pub(super) fn fail_waiting_unless_committable(&mut self, was_answered: bool) {
+    /// Has what waits failed at the next poll, once the state is final, or the transaction can only be aborted.
+    pub(super) fn fail_waiting_unless_committable(&mut self) {
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
         let state = transactions.state();
         let is_aborted = state == TransactionState::Aborting
             || state.has_transaction() && transactions.current.abort_cause.is_some();
-        transactions.current.must_fail_waiting |= state.is_final() || was_answered && is_aborted;
+        transactions.current.must_fail_waiting |= state.is_final() || is_aborted;
     }
 
-    fn fail_waiting_batches(&mut self) {
+    /// Fails the batches that wait. `sees_through`: except for those of which an attempt was not answered. They are sent again
+    /// until the log has them, or `delivery.timeout.ms` is over, before their transaction is aborted. Otherwise that attempt
+    /// could arrive in the next transaction, or after the last one: an older epoch does not exclude this, because brokers learn
+    /// a bumped epoch only from the next batch under it, and before Kafka 3.6 do not ask the coordinator. With level 2, the
+    /// marker of the abort has the next epoch.
+    fn fail_waiting_batches(&mut self, sees_through: bool) {
+        let reason = || FailureReason::TransactionAborted;
         let active: Vec<PartitionIndex> = self.accumulator.active().collect();
         for index in active {
-            self.fail_waiting(index, || FailureReason::TransactionAborted);
+            self.transition(index, |partition, context| match sees_through {
+                true => partition.fail_waiting_and_answered(reason, context),
+                false => partition.fail_waiting(reason, context),
+            });
+            self.finish_transition(index);
         }
     }
 
@@ -157,7 +168,7 @@ impl Machine {
         if !transactions.change(transition) {
             return;
         }
-        let is_fenced = transition == Transition::Fence;
+        let state = transactions.state();
         transactions.failure = Some(cause.clone());
         transactions.deadline = None;
         let current = &mut transactions.current;
@@ -169,28 +180,26 @@ impl Machine {
             self.transaction_event(TransactionEvent::Initialized(Err(InitTransactionsError::Fatal(cause.clone()))));
         }
         while let Some(offsets) = self.transactions.as_deref_mut().and_then(|transactions| transactions.offsets.pop()) {
-            let error = if is_fenced { SendOffsetsError::Fenced } else { SendOffsetsError::Fatal };
-            self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result: Err(error(cause.clone())) });
+            let result = Err(SendOffsetsError::in_state(state, cause.clone()));
+            self.transaction_event(TransactionEvent::OffsetsSent { id: offsets.id, result });
         }
-        self.fail_waiting_batches();
+        self.fail_waiting_batches(false);
         match command {
             Some(EndCommand::Commit) => {
-                let error = match (is_maybe_committed, is_fenced) {
-                    (true, _) => CommitError::Unknown,
-                    (false, true) => CommitError::Fenced,
-                    (false, false) => CommitError::Fatal,
+                let error = match is_maybe_committed {
+                    true => CommitError::Unknown(cause.clone()),
+                    false => CommitError::in_state(state, cause.clone()),
                 };
-                self.transaction_event(TransactionEvent::Committed(Err(error(cause.clone()))));
+                self.transaction_event(TransactionEvent::Committed(Err(error)));
             }
             Some(EndCommand::Abort) => {
-                let error = if is_fenced { AbortError::Fenced } else { AbortError::Fatal };
-                self.transaction_event(TransactionEvent::Aborted(Err(error(cause.clone()))));
+                let error = AbortError::in_state(state, cause.clone());
+                self.transaction_event(TransactionEvent::Aborted(Err(error)));
             }
             None => {}
         }
         if begin_requested {
-            let error = if is_fenced { BeginError::Fenced } else { BeginError::Fatal };
-            self.transaction_event(TransactionEvent::Begun(Err(error(cause))));
+            self.transaction_event(TransactionEvent::Begun(Err(BeginError::in_state(state, cause))));
         }
         self.timers.clear(Timer::TransactionDeadline);
     }

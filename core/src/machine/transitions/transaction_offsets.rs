@@ -11,7 +11,7 @@ use crate::machine::io::ConnectionId;
 use crate::machine::query::QueryState;
 use crate::machine::transactions::TransactionState;
 use crate::machine::transactions::Transition;
-use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest, codes_by_partition};
+use crate::machine::transactions::request::{CoordinatorKey, codes_by_partition};
 use crate::machine::transactions::verdict::{self, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use crate::record::TopicPartition;
@@ -47,8 +47,7 @@ impl Machine {
                 let transactions = self.transactions.as_deref_mut()?;
                 transactions.offsets.query.sent();
                 transactions.current.is_known = true; // with level 2, also if the offsets are refused
-                let request = InFlightRequest::Transaction(TransactionRequest::OffsetCommit(group));
-                self.register(id, ApiKey::TxnOffsetCommit, version, request);
+                self.register(id, ApiKey::TxnOffsetCommit, version, InFlightRequest::OffsetCommit(group));
                 Some((id, bytes))
             }
             Err(RequestError::Encode(error)) => {
@@ -91,11 +90,19 @@ impl Machine {
         Ok((version, request.encode(version, connection.header(&self.config))?))
     }
 
+    /// Handles TxnOffsetCommit that got no response, or none that can be decoded. It may have been executed, or may yet be.
+    pub(super) fn offset_commit_unanswered(&mut self) {
+        let backoff = self.retry_backoff();
+        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
+        transactions.unanswered();
+        transactions.offsets.query.failed(*now, backoff, random);
+    }
+
     pub(super) fn on_offset_commit(&mut self, id: ConnectionId, version: i16, frame: &[u8], group: String) {
         let response = match TxnOffsetCommitResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
-                self.on_no_transaction_response(&TransactionRequest::OffsetCommit(group));
+                self.offset_commit_unanswered();
                 return self.fail_connection(id, error.into());
             }
         };

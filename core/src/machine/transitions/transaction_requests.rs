@@ -1,4 +1,4 @@
-//! The requests of transactions: which one is due, and to which coordinator it is sent.
+//! The requests of transactions to the transaction coordinator: which one is due, and how it is encoded.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,18 +9,15 @@ use super::Machine;
 use super::responses::InFlightRequest;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::NodeStatus;
-use crate::machine::node::Node;
 use crate::machine::query::QueryState;
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
-use crate::machine::transactions::coordinator::Coordinator;
 use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
 use crate::machine::transactions::{TransactionState, Transition};
 use crate::machine::versions::Versions;
 use crate::protocol::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, ApiKey, CoordinatorType, EndTxnRequest,
-    FindCoordinatorRequest, InitProducerIdRequest, RequestEncodeError, RequestHeader,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, ApiKey, EndTxnRequest,
+    InitProducerIdRequest, RequestEncodeError, RequestHeader,
 };
 use crate::transaction::TransactionCause;
 
@@ -188,7 +185,6 @@ impl Machine {
                 let request = EndTxnRequest { transactional_id, producer_id, producer_epoch, committed: *is_commit };
                 Ok((api, version, request.encode(version, header)?))
             }
-            TransactionRequest::OffsetCommit(_) => Err(RequestError::Unsupported(ApiKey::TxnOffsetCommit)),
         }
     }
 
@@ -206,101 +202,6 @@ impl Machine {
             }
         }
         topics
-    }
-
-    /// Returns a connection to a coordinator on which a request may be sent.
-    ///
-    /// # Errors
-    /// There is none yet. Returns FindCoordinator, if that is to be sent.
-    pub(super) fn connection_to_coordinator(
-        &mut self,
-        key: &CoordinatorKey,
-    ) -> Result<(ConnectionId, Versions), Option<Frame>> {
-        let Some(broker) = self.coordinator(key).and_then(|coordinator| coordinator.broker()) else {
-            return Err(self.request_coordinator(key));
-        };
-        let node = Node::Broker(broker);
-        match self.network.status(node, self.now) {
-            NodeStatus::Ready(id) => {
-                let connection =
-                    self.network.connections.get(&id).filter(|connection| connection.accepts_requests(self.now));
-                let versions = connection.and_then(|connection| connection.versions()).ok_or(None)?;
-                Ok((id, versions))
-            }
-            NodeStatus::Connecting => Err(None),
-            NodeStatus::Disconnected => {
-                self.connect(node);
-                if self.network.connection_to(node).is_none() {
-                    self.forget_coordinator_at(node); // metadata does not list it any more
-                    return Err(self.request_coordinator(key));
-                }
-                Err(None)
-            }
-            NodeStatus::BackingOff(_) => {
-                // It cannot be reached, so another one may be elected.
-                self.forget_coordinator_at(node);
-                Err(self.request_coordinator(key))
-            }
-        }
-    }
-
-    /// Returns FindCoordinator, if it is allowed now. If there is no connection, connects first.
-    fn request_coordinator(&mut self, key: &CoordinatorKey) -> Option<Frame> {
-        let now = self.now;
-        match self.coordinator(key)?.query.state(now) {
-            QueryState::Due => {}
-            QueryState::InFlight => return None,
-            QueryState::BackingOff(moment) => {
-                self.set_transaction_timer(moment);
-                return None;
-            }
-        }
-        let Some(id) = self.network.least_loaded(self.now) else {
-            self.connect_any();
-            return None;
-        };
-        let connection = self.network.connections.get(&id)?;
-        let (key_type, name) = match key {
-            CoordinatorKey::Transaction => (CoordinatorType::Transaction, self.config.transactional_id.as_deref()?),
-            CoordinatorKey::Group(group) => (CoordinatorType::Group, group.as_str()),
-        };
-        let api = ApiKey::FindCoordinator;
-        let encoded = connection.versions()?.transactions.find_coordinator.ok_or(RequestError::Unsupported(api));
-        let encoded = encoded.and_then(|version| {
-            let bytes =
-                FindCoordinatorRequest { key_type, key: name }.encode(version, connection.header(&self.config))?;
-            Ok((version, bytes))
-        });
-        match encoded {
-            Ok((version, bytes)) => {
-                self.coordinator(key)?.query.sent();
-                self.register(id, api, version, InFlightRequest::Coordinator(key.clone()));
-                Some((id, bytes))
-            }
-            Err(RequestError::Encode(error)) if *key != CoordinatorKey::Transaction => {
-                self.require_abort(error.into());
-                None
-            }
-            Err(error) => {
-                self.fail_transactions(Transition::Fail, error.into());
-                None
-            }
-        }
-    }
-
-    /// Returns the coordinator of a key; `None` without a `transactional.id`.
-    pub(super) fn coordinator(&mut self, key: &CoordinatorKey) -> Option<&mut Coordinator> {
-        Some(self.transactions.as_deref_mut()?.coordinator_of(key))
-    }
-
-    /// Forgets the coordinators on this node: it cannot be reached.
-    pub(super) fn forget_coordinator_at(&mut self, node: Node) {
-        let (backoff, now) = (self.retry_backoff(), self.now);
-        let Self { transactions: Some(transactions), random, .. } = self else { return };
-        let all = transactions.groups.values_mut().chain([&mut transactions.coordinator]);
-        for coordinator in all.filter(|coordinator| coordinator.broker().map(Node::Broker) == Some(node)) {
-            coordinator.forget(now, backoff, random);
-        }
     }
 
     /// Wakes the machine at this moment, or before.

@@ -1,4 +1,4 @@
-//! The responses of the transaction coordinator, of brokers that name coordinators, and missing responses.
+//! The responses of the transaction coordinator, and missing responses.
 
 use alloc::string::String;
 
@@ -15,79 +15,10 @@ use crate::machine::transactions::verdict::{self, Verdict};
 use crate::machine::transactions::{CONCURRENT_BACKOFF, TransactionState, Transition};
 use crate::protocol::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, BrokerError, EndTxnResponse, ErrorCode,
-    FindCoordinatorResponse, InitProducerIdResponse,
+    InitProducerIdResponse,
 };
 
 impl Machine {
-    pub(super) fn on_coordinator(&mut self, id: ConnectionId, version: i16, frame: &[u8], key: &CoordinatorKey) {
-        let response = match FindCoordinatorResponse::decode(frame, version) {
-            Ok(response) => response,
-            Err(error) => {
-                self.coordinator_query_failed(key);
-                return self.fail_connection(id, error.into());
-            }
-        };
-        if ApiKey::FindCoordinator.client_throttles(version) {
-            self.throttle(id, response.throttle_time_ms);
-        }
-        let name = match key {
-            CoordinatorKey::Transaction => self.config.transactional_id.as_deref().unwrap_or_default(),
-            CoordinatorKey::Group(group) => group,
-        };
-        let mut found = response.coordinators.into_iter();
-        let Some(endpoint) = found.find(|found| version < 4 || found.key == name) else {
-            return self.coordinator_query_failed(key);
-        };
-        let error = BrokerError::new(ApiKey::FindCoordinator, endpoint.error_code).with_version(version);
-        let error = error.with_broker(self.network.broker(id)).with_message(endpoint.error_message);
-        match (verdict::find_coordinator(endpoint.error_code), u16::try_from(endpoint.port)) {
-            (Verdict::Done, Ok(port)) if endpoint.node_id >= 0 => {
-                self.cluster.add_broker(endpoint.node_id, endpoint.host, port);
-                self.accumulator.schedule.wake(Condition::Leader); // the broker may lead partitions, too
-                if let Some(coordinator) = self.coordinator(key) {
-                    coordinator.found(endpoint.node_id);
-                }
-            }
-            // Its offsets have failed meanwhile: the response concerns no transaction.
-            (Verdict::Abort | Verdict::Fatal, _) if !self.needs_coordinator(key) => self.coordinator_query_failed(key),
-            (Verdict::Abort, _) if *key != CoordinatorKey::Transaction => {
-                self.coordinator_query_failed(key);
-                self.require_abort(error.into());
-            }
-            (Verdict::Abort | Verdict::Fatal, _) => {
-                self.coordinator_query_failed(key);
-                self.fail_transactions(Transition::Fail, error.into());
-            }
-            _ => {
-                self.coordinator_query_failed(key);
-                if let Some(transactions) = self.transactions.as_deref_mut().filter(|_| error.code.is_error()) {
-                    transactions.last_error = Some(error.into());
-                }
-            }
-        }
-    }
-
-    /// Returns `true` if a request waits for this coordinator.
-    fn needs_coordinator(&self, key: &CoordinatorKey) -> bool {
-        let CoordinatorKey::Group(group) = key else { return true };
-        let first = self.transactions.as_deref().and_then(|transactions| transactions.offsets.first());
-        first.is_some_and(|first| first.group.group() == group)
-    }
-
-    /// Handles FindCoordinator that got no response, or no usable one.
-    pub(super) fn coordinator_query_failed(&mut self, key: &CoordinatorKey) {
-        let backoff = self.retry_backoff();
-        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
-        transactions.coordinator_of(key).query.failed(*now, backoff, random);
-    }
-
-    /// Forgets a broker that is not the coordinator any more.
-    pub(super) fn forget_coordinator(&mut self, key: &CoordinatorKey) {
-        let backoff = self.retry_backoff();
-        let Self { transactions: Some(transactions), random, now, .. } = self else { return };
-        transactions.coordinator_of(key).forget(*now, backoff, random);
-    }
-
     pub(super) fn on_transaction_response(
         &mut self,
         id: ConnectionId,
@@ -131,10 +62,6 @@ impl Machine {
                 });
                 (ApiKey::EndTxn, decoded)
             }
-            TransactionRequest::OffsetCommit(group) => {
-                let group = group.clone();
-                return self.on_offset_commit(id, version, frame, group);
-            }
         };
         let CoordinatorResponse { throttle, code, identity } = match decoded {
             Ok(decoded) => decoded,
@@ -158,7 +85,6 @@ impl Machine {
                 let versions = self.network.connections.get(&id).and_then(|connection| connection.versions());
                 self.on_end_txn(is_commit, identity, error, versions.is_some_and(can_bump));
             }
-            TransactionRequest::OffsetCommit(_) => {}
         }
     }
 
@@ -270,6 +196,10 @@ impl Machine {
             _ if was_never_added || maybe_fenced => Verdict::Done,
             // The former attempt may have been executed, after which another producer has taken over.
             Verdict::Abort if is_stale && current.is_maybe_committed => Verdict::Fenced,
+            // This attempt was not executed, which says nothing of the former one.
+            Verdict::Abort if error.code == ErrorCode::UNKNOWN_PRODUCER_ID && current.is_maybe_committed => {
+                Verdict::Unknown
+            }
             verdict => verdict,
         };
         match verdict {
@@ -339,10 +269,6 @@ impl Machine {
                 transactions.unanswered();
                 transactions.current.is_commit_in_flight = false;
                 transactions.current.is_maybe_committed |= *is_commit && transactions.state().has_transaction();
-            }
-            TransactionRequest::OffsetCommit(_) => {
-                transactions.unanswered();
-                return transactions.offsets.query.failed(*now, backoff, random);
             }
         }
         transactions.query.failed(*now, backoff, random);

@@ -43,10 +43,22 @@ struct Entry {
     /// In this epoch of the coordinator every request is answered with CONCURRENT_TRANSACTIONS: Kafka 4.4 begins a transition
     /// of level 2 at level 0, cannot write it, and never ends it.
     stuck_in: Option<i32>,
+    /// What InitProducerId has assigned last to a producer that had no identity.
+    initialized: Option<Identity>,
+    /// When a fenced producer got the epoch of the one that has fenced it: see [`Transaction::epoch_shared_at`].
+    epoch_shared_at: Vec<Moment>,
 }
 
 /// A producer id and an epoch.
 pub(crate) type Identity = (i64, i16);
+
+impl Entry {
+    /// Returns true if the current epoch was assigned to a newer producer than the one with this identity.
+    fn is_of_newer_producer(&self, (producer, epoch): Identity) -> bool {
+        let current = (self.metadata.producer, self.metadata.epoch);
+        self.initialized == Some(current) && current != (producer, epoch)
+    }
+}
 
 impl Transactions {
     pub(super) fn new(random: Random) -> Self {
@@ -92,7 +104,13 @@ impl Cluster {
         let coordinator_epoch = self.transactions.check(id, Some(broker), now)?;
         if !self.transactions.entries.contains_key(id) {
             let metadata = Metadata::new(self.next_producer_id(), timeout);
-            let entry = Entry { metadata, markers: BTreeMap::new(), stuck_in: None };
+            let entry = Entry {
+                metadata,
+                markers: BTreeMap::new(),
+                stuck_in: None,
+                initialized: None,
+                epoch_shared_at: Vec::new(),
+            };
             self.transactions.entries.insert(id.to_owned(), entry);
         }
         let current = self.transactions.known(id, coordinator_epoch)?.metadata.clone();
@@ -107,6 +125,9 @@ impl Cluster {
                 }
                 let identity = (next.producer, next.epoch);
                 self.record(id, next, now);
+                if let Some(entry) = self.transactions.entries.get_mut(id).filter(|_| expected.is_none()) {
+                    entry.initialized = Some(identity);
+                }
                 self.assigned.push(identity);
                 Ok(identity)
             }
@@ -163,7 +184,13 @@ impl Cluster {
         let coordinator_epoch = self.transactions.check(id, Some(broker), now)?;
         let current = self.transactions.known(id, coordinator_epoch)?.metadata.clone();
         match transition::end(&current, identity, commit, protocol, || self.next_producer_id())? {
-            End::Repeated => Ok((current.producer, current.epoch)),
+            End::Repeated => {
+                let entry = self.transactions.entries.get_mut(id);
+                if let Some(entry) = entry.filter(|entry| entry.is_of_newer_producer(identity)) {
+                    entry.epoch_shared_at.push(now);
+                }
+                Ok((current.producer, current.epoch))
+            }
             End::Become(next) => {
                 self.check_level(id, protocol, coordinator_epoch)?;
                 let done = transition::complete(&next);

@@ -31,6 +31,10 @@ pub struct Transaction {
     pub pending_groups: Vec<String>,
     /// The coordinator, if there is one at the moment.
     pub coordinator: Option<i32>,
+    /// When the coordinator has told a producer that was fenced the epoch of the one that has fenced it, so that both go on under
+    /// it. Kafka 4.4 does so with an EndTxn of level 2 whose epoch is one below that of a producer that has ended its transaction
+    /// by a request of a lower level: it takes it for a repeated one.
+    pub epoch_shared_at: Vec<Moment>,
 }
 
 pub(super) fn transaction(id: &str, entry: &Entry, cluster: &Cluster) -> Transaction {
@@ -50,6 +54,7 @@ pub(super) fn transaction(id: &str, entry: &Entry, cluster: &Cluster) -> Transac
         pending_partitions,
         pending_groups,
         coordinator: cluster.coordinator(CoordinatorKind::Transaction, id),
+        epoch_shared_at: entry.epoch_shared_at.clone(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! `isolation.level=read_committed`: not while a transaction that has one for the same partition is open.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::laws;
 use super::plan::{Application, Grouping, INPUT, INPUT_PARTITIONS, OUTPUT, PARTITIONS, Plan};
 use super::process::process;
 use super::settle::settle;
-use super::told::{Counts, Outcome};
+use super::told::{AllTold, Counts, Outcome, Sent, Told};
 
 const GROUP: &str = "pipeline";
 /// The number of input records of each partition.
@@ -58,7 +58,9 @@ pub(super) async fn run(world: World, plan: Plan) -> Result<Counts, String> {
         grouping,
         assignment: Rc::default(),
         counts: Rc::default(),
+        told: Rc::default(),
         next_member: Rc::default(),
+        next_process: Rc::default(),
     };
     pipeline.fill().await;
     let processes: Vec<_> = (0..1 + world.below(3)).map(|slot| world.spawn(pipeline.clone().slot(slot))).collect();
@@ -81,7 +83,9 @@ struct Pipeline {
     grouping: Grouping,
     assignment: Rc<RefCell<Assignment>>,
     counts: Rc<RefCell<Counts>>,
+    told: Rc<RefCell<AllTold>>,
     next_member: Rc<Cell<u32>>,
+    next_process: Rc<Cell<usize>>,
 }
 
 impl Pipeline {
@@ -203,15 +207,18 @@ impl Pipeline {
             .set("transaction.timeout.ms", self.world.pick(&["3000", "10000", "60000"]))
             .set("request.timeout.ms", "3000")
             .set("linger.ms", "0")
-            .transactional_id(transactional_id);
+            .transactional_id(transactional_id.clone());
         let built = builder.build_transactional_with_task().expect("valid settings");
         let (this, member) = (self.clone(), member.to_owned());
-        process(&self.world, built, killed_after, move |producer| this.live(producer, member, only)).await
+        process(&self.world, built, killed_after, move |producer| this.live(producer, transactional_id, member, only))
+            .await
     }
 
     /// The application, from the start of a process to its end.
-    async fn live(self, producer: InitTransactions, member: String, only: Option<i32>) -> End {
+    async fn live(self, producer: InitTransactions, id: String, member: String, only: Option<i32>) -> End {
         let Ok(mut producer) = producer.await else { return End::Rebuild };
+        let (initialized_at, process) = (self.world.elapsed(), self.next_process.get());
+        self.next_process.set(process + 1);
         while !self.is_done() {
             // What the member knows of its group, with which it makes some transactions, also if it is outdated.
             let known = self.assignment.borrow().clone();
@@ -229,7 +236,8 @@ impl Pipeline {
                     self.world.sleep(POLL).await;
                     break;
                 };
-                if let Err(end) = self.transaction(&mut producer, &member, known.generation, work).await {
+                let told = Told::new(process, id.clone(), initialized_at);
+                if let Err(end) = self.transaction(&mut producer, &member, known.generation, work, told).await {
                     self.world.note(format_args!("{member} stops: {end:?}"));
                     if end == End::Fenced {
                         self.counts.borrow_mut().fenced += 1;
@@ -265,6 +273,7 @@ impl Pipeline {
         member: &str,
         generation: i32,
         work: BTreeMap<i32, (i64, i64)>,
+        told: Told,
     ) -> Result<(), End> {
         let transaction = match producer.begin().await {
             Ok(transaction) => transaction,
@@ -273,6 +282,7 @@ impl Pipeline {
             Err(_) => return Err(End::Rebuild),
         };
         self.counts.borrow_mut().transactions += 1;
+        let number = self.told.borrow_mut().begun(told, self.world.elapsed());
         let mut is_complete = true;
         for (partition, (first, end)) in &work {
             for offset in *first..*end {
@@ -280,6 +290,7 @@ impl Pipeline {
                 let value = format!("{partition}@{offset}");
                 assert!(!batch.append(Record::new(&value)).expect("a short value").is_full());
                 let to = TopicPartition::new(OUTPUT, self.world.below(PARTITIONS as u64) as i32);
+                self.told.borrow_mut().transactions[number].sent.push(Sent { partition: to.partition, value });
                 is_complete &= transaction.send_batch(batch, to).await.is_ok();
             }
         }
@@ -288,11 +299,19 @@ impl Pipeline {
             Grouping::Classic | Grouping::Consumer => GroupMetadata::member(GROUP, generation, member),
         };
         let offsets = work.iter().map(|(partition, (_, end))| (TopicPartition::new(INPUT, *partition), *end));
-        let sent = transaction.send_offsets(&group, offsets).await;
+        let sent = transaction.send_offsets(&group, offsets);
+        // If the future is dropped, the offsets stay part of the transaction.
+        let gives_up = self.world.seed() % 4 == 3 && self.world.percent(50);
+        let sent = if gives_up {
+            self.world.timeout(self.world.millis(self.world.pick(&[1, 50, 3_000])), sent).await.unwrap_or(Ok(()))
+        } else {
+            sent.await
+        };
         self.world.note(format_args!("{member} {work:?}: {is_complete}, {sent:?}"));
         if !is_complete || sent.is_err() && self.world.percent(50) {
-            self.tell(Outcome::NotCommitted);
-            return transaction.abort().await.map_err(|_| End::Rebuild);
+            let aborted = transaction.abort().await;
+            self.tell(number, Outcome::NotCommitted);
+            return aborted.map_err(|_| End::Rebuild);
         }
         let outcome = transaction.commit().await;
         self.world.note(format_args!("{member} {work:?}: {outcome:?}"));
@@ -301,29 +320,30 @@ impl Pipeline {
         }
         match outcome {
             Ok(()) => {
-                self.tell(Outcome::Committed);
+                self.tell(number, Outcome::Committed);
                 Ok(())
             }
             Err(CommitError::Aborted(_)) => {
-                self.tell(Outcome::NotCommitted);
+                self.tell(number, Outcome::NotCommitted);
                 Ok(())
             }
             Err(CommitError::Fenced(_)) => {
-                self.tell(Outcome::NotCommitted);
+                self.tell(number, Outcome::NotCommitted);
                 Err(End::Fenced)
             }
             Err(CommitError::Unknown(_)) => {
-                self.tell(Outcome::Unknown);
+                self.tell(number, Outcome::Unknown);
                 Err(End::Rebuild)
             }
             Err(_) => {
-                self.tell(Outcome::NotCommitted);
+                self.tell(number, Outcome::NotCommitted);
                 Err(End::Rebuild)
             }
         }
     }
 
-    fn tell(&self, outcome: Outcome) {
+    fn tell(&self, number: usize, outcome: Outcome) {
+        self.told.borrow_mut().transactions[number].ended_at = Some(self.world.elapsed());
         let mut counts = self.counts.borrow_mut();
         match outcome {
             Outcome::Committed => counts.committed += 1,
@@ -334,19 +354,9 @@ impl Pipeline {
 
     /// Checks that each input record is in the output once.
     fn check(&self) -> Result<(), String> {
-        let mut missing: BTreeSet<String> = (0..INPUT_PARTITIONS)
-            .flat_map(|partition| (0..self.input_end(partition)).map(move |offset| format!("{partition}@{offset}")))
-            .collect();
-        for value in laws::committed(&self.world, OUTPUT).into_iter().flatten() {
-            if !missing.remove(&value) {
-                return Err(format!("no input record is in the output twice: {value}"));
-            }
-        }
-        match missing.first() {
-            None => Ok(()),
-            Some(first) => {
-                Err(format!("each input record is in the output: {} are missing, as {first}", missing.len()))
-            }
-        }
+        let inputs = (0..INPUT_PARTITIONS)
+            .flat_map(|partition| (0..self.input_end(partition)).map(move |offset| format!("{partition}@{offset}")));
+        let outputs = laws::committed(&self.world, OUTPUT).into_iter().flatten().collect();
+        laws::once(inputs.collect(), outputs, &self.told.borrow().transactions, &laws::shared_epochs(&self.world))
     }
 }

@@ -32,6 +32,11 @@ pub(super) struct Sent {
 pub(super) struct Told {
     /// The number of the process.
     pub(super) process: usize,
+    pub(super) transactional_id: String,
+    /// When the process was told that its producer is initialised.
+    pub(super) initialized_at: Duration,
+    /// When it was told the outcome, or began the next one.
+    pub(super) ended_at: Option<Duration>,
     /// In the order of acceptance.
     pub(super) sent: Vec<Sent>,
     pub(super) ending: Ending,
@@ -40,8 +45,16 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) const fn new(process: usize) -> Self {
-        Self { process, sent: Vec::new(), ending: Ending::Abort, outcome: None }
+    pub(super) const fn new(process: usize, transactional_id: String, initialized_at: Duration) -> Self {
+        Self {
+            process,
+            transactional_id,
+            initialized_at,
+            ended_at: None,
+            sent: Vec::new(),
+            ending: Ending::Abort,
+            outcome: None,
+        }
     }
 }
 
@@ -64,6 +77,20 @@ pub(super) struct AllTold {
 }
 
 impl AllTold {
+    /// Records that a transaction was begun, and the one before it has ended. Returns its number.
+    pub(super) fn begun(&mut self, told: Told, now: Duration) -> usize {
+        self.ended(told.process, now);
+        self.transactions.push(told);
+        self.transactions.len() - 1
+    }
+
+    /// Records that the transactions of a process have ended.
+    fn ended(&mut self, process: usize, now: Duration) {
+        for told in self.transactions.iter_mut().filter(|told| told.process == process) {
+            told.ended_at.get_or_insert(now);
+        }
+    }
+
     pub(super) fn violated(&mut self, law: &str, what: impl std::fmt::Display) {
         self.violation.get_or_insert_with(|| format!("{law}: {what}"));
     }

@@ -91,7 +91,7 @@ impl Writer {
                 .set("transaction.timeout.ms", timeout)
                 .set("delivery.timeout.ms", world.pick(&["4000", "120000"]))
                 .set("request.timeout.ms", world.pick(&["1000", "3000"]))
-                .set("linger.ms", "0")
+                .set("linger.ms", if self.sends_messages() { world.pick(&["5", "100"]) } else { "0" })
                 .transactional_id(self.transactional_id.clone());
             let built = builder.build_transactional_with_task().expect("valid settings");
             let is_last = life + 1 == lives;
@@ -118,13 +118,14 @@ impl Writer {
                 return End::Rebuild;
             }
         };
+        let initialized_at = self.world.elapsed();
         let transactions = 1 + self.world.below(6);
         let mut end = End::Done;
         for _ in 0..transactions {
             if self.world.percent(20) {
                 self.world.sleep(self.world.millis(self.world.pick(&[20, 4_000]))).await;
             }
-            match self.transaction(&mut producer, is_only).await {
+            match self.transaction(&mut producer, initialized_at, is_only).await {
                 Ok(()) => {}
                 Err(ended) => {
                     end = ended;
@@ -152,7 +153,12 @@ impl Writer {
     }
 
     /// Makes one transaction.
-    async fn transaction(&self, producer: &mut TransactionalProducer, is_only: bool) -> Result<(), End> {
+    async fn transaction(
+        &self,
+        producer: &mut TransactionalProducer,
+        initialized_at: Duration,
+        is_only: bool,
+    ) -> Result<(), End> {
         let world = &self.world;
         let transaction = loop {
             let was_pending = self.last_is_pending();
@@ -167,9 +173,8 @@ impl Writer {
             }
         };
         let number = {
-            let mut told = self.told.borrow_mut();
-            told.transactions.push(Told::new(self.number));
-            told.transactions.len() - 1
+            let told = Told::new(self.number, self.transactional_id.clone(), initialized_at);
+            self.told.borrow_mut().begun(told, world.elapsed())
         };
         let has_failed = self.send(&transaction, number).await;
         let commits = if has_failed { world.percent(30) } else { world.percent(75) };
@@ -207,6 +212,11 @@ impl Writer {
         self.committed(number, outcome, is_only)
     }
 
+    /// Returns true if it also sends single messages, which the producer gathers in batches for a while.
+    fn sends_messages(&self) -> bool {
+        self.world.seed() % 4 == 3
+    }
+
     /// Sends some batches. Returns whether one was refused or has failed.
     async fn send(&self, transaction: &Transaction<'_>, number: usize) -> bool {
         let world = &self.world;
@@ -215,6 +225,20 @@ impl Writer {
         for position in 0..world.pick(&[0, 1, 1, 2, 3, 6]) {
             let partition = world.below(PARTITIONS as u64) as i32;
             let value = format!("{number}:{position}");
+            if self.sends_messages() && world.percent(60) {
+                // Its outcome is not awaited, and it may still be gathered when the transaction ends.
+                match transaction.enqueue((OUTPUT, partition), &*value).await {
+                    Ok(_) => {
+                        self.told.borrow_mut().transactions[number].sent.push(Sent { partition, value });
+                        continue;
+                    }
+                    Err(error) => {
+                        world.note(format_args!("{number}: {error}"));
+                        has_failed = true;
+                        break;
+                    }
+                }
+            }
             let mut batch = transaction.batch();
             assert!(!batch.append(Record::new(&value)).expect("a short value").is_full());
             match transaction.send_batch(batch, TopicPartition::new(OUTPUT, partition)).await {
@@ -308,6 +332,7 @@ impl Writer {
 
     fn tell(&self, number: usize, outcome: Outcome) {
         let mut told = self.told.borrow_mut();
+        told.transactions[number].ended_at = Some(self.world.elapsed());
         if told.transactions[number].outcome.replace(outcome).is_some() {
             told.violated("a transaction has one outcome", number);
         }

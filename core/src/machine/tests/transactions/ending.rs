@@ -227,7 +227,7 @@ fn a_leader_that_names_a_fence_ends_the_producer() {
 
 #[test]
 fn an_unexpected_error_of_a_commit_is_no_success() {
-    for (code, is_unknown) in [(-1, true), (9_999, true), (49, false), (53, false)] {
+    for (code, is_unknown) in [(-1, true), (9_999, true), (30, true), (49, false), (53, false)] {
         let mut world = with_a_batch(2);
         world.answer_with(END, [code]);
         world.commit();
@@ -237,6 +237,47 @@ fn an_unexpected_error_of_a_commit_is_no_success() {
             other => panic!("{other:?}"),
         }
         assert_eq!((world.ends(), world.state()), (vec![true], TransactionState::Fatal));
+    }
+}
+
+/// As with Java's client. The next transaction has another epoch, as after each failure.
+#[test]
+fn a_commit_whose_producer_id_is_unknown_is_aborted_and_the_producer_goes_on() {
+    for level in [0, 2] {
+        let mut world = with_a_batch(level);
+        world.answer_with(END, [ErrorCode::UNKNOWN_PRODUCER_ID.0]);
+        world.commit();
+        world.wait_ms(1_000);
+        let Err(CommitError::Aborted(cause)) = world.committed() else { panic!("{:?}", world.committed()) };
+        assert_eq!(cause.broker_error().unwrap().code, ErrorCode::UNKNOWN_PRODUCER_ID);
+        assert_eq!(world.ends(), [true, false]);
+        assert_eq!(world.sent().contains(&INIT), level == 0);
+        world.events.clear();
+        world.begin();
+        // It says nothing of a former attempt.
+        world.send(&["b"], 0);
+        world.run();
+        world.forget();
+        world.answer_with(END, [None, Some(ErrorCode::UNKNOWN_PRODUCER_ID.0)]);
+        world.commit();
+        world.wait_ms(60_000);
+        assert!(matches!(world.committed(), Err(CommitError::Unknown(_))), "{:?}", world.committed());
+        assert_eq!((world.ends(), world.state()), (vec![true; 2], TransactionState::Fatal));
+    }
+}
+
+/// With Java's client, the first one is fatal, too, and the second one is not possible.
+#[test]
+fn codes_that_end_txn_does_not_have_end_the_producer() {
+    for (code, is_commit) in [(ErrorCode::GROUP_AUTHORIZATION_FAILED, true), (ErrorCode::UNKNOWN_PRODUCER_ID, false)] {
+        let mut world = with_a_batch(2);
+        world.answer_with(END, [code.0]);
+        if is_commit {
+            world.commit();
+        } else {
+            world.abort();
+        }
+        assert_eq!((world.ends(), world.state()), (vec![is_commit], TransactionState::Fatal), "{code}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The level of `transaction.version`: which requests are sent, and which epoch the next transaction has.
 
 use super::*;
+use crate::protocol::ApiKey;
 
 #[test]
 fn below_level_2_partitions_are_added_before_the_first_batch_and_sequences_go_on() {
@@ -71,15 +72,74 @@ fn below_level_2_produce_is_of_v11_whatever_brokers_list() {
     }
 }
 
-/// Lets all brokers report this level, on new connections.
-fn change_level(world: &mut World, level: i16) {
-    let fake = world.fake();
-    (fake.level, fake.epoch) = (level, fake.epoch + 1);
+/// A broker that replaces a newer one in a downgrade, or a proxy.
+#[test]
+fn a_leader_without_the_produce_version_of_level_2_gets_no_batch_and_the_transaction_is_aborted() {
+    for newest in [11, 7, 3] {
+        let mut world = world(2);
+        world.begin();
+        world.send(&["a"], 0);
+        world.run();
+        world.fake().produce = newest;
+        reconnect(&mut world);
+        world.forget();
+        let id = world.send(&["b"], 0);
+        world.wait_ms(1_000);
+        assert_eq!(world.fates(), [(id.0, NOT_WRITTEN)]);
+        change_level(&mut world, 1);
+        world.commit();
+        world.wait_ms(1_000);
+        let Err(CommitError::Aborted(cause)) = world.committed() else { panic!("{:?}", world.committed()) };
+        assert!(matches!(cause, TransactionCause::Unsupported { api: ApiKey::Produce, .. }), "{cause:?}");
+        let sent: Vec<i16> = world.sent().into_iter().filter(|api| *api != FIND).collect();
+        assert_eq!((sent, world.ends()), (vec![END], vec![false]));
+        // The level is lowered, too, so transactions go on.
+        world.forget();
+        world.begin();
+        world.send(&["c"], 0);
+        world.run();
+        world.commit();
+        world.wait_ms(1_000);
+        assert!(world.committed().is_ok(), "{newest}: {:?}", world.committed());
+        let version = |api| world.requests.iter().find(|request| request.api == api).unwrap().version;
+        assert_eq!((version(PRODUCE), version(END)), (newest, 4));
+    }
+}
+
+#[test]
+fn if_every_leader_lacks_the_produce_version_nothing_is_sent() {
+    let mut world = uninitialized(2);
+    world.fake().produce = 11;
+    world.producer.init_transactions(world.now).unwrap();
+    world.run();
+    world.forget();
+    for _ in 0..3 {
+        world.events.clear();
+        world.begin();
+        world.send(&["a"], 0);
+        world.wait_ms(1_000);
+        world.commit();
+        world.wait_ms(1_000);
+        let Err(CommitError::Aborted(cause)) = world.committed() else { panic!("{:?}", world.committed()) };
+        assert!(matches!(cause, TransactionCause::Unsupported { api: ApiKey::Produce, .. }), "{cause:?}");
+    }
+    assert_eq!(world.sent(), [0_i16; 0], "no coordinator knows of it");
+}
+
+/// Lets the connections end, and the producer connect again.
+fn reconnect(world: &mut World) {
     for connection in world.connects.clone() {
         world.disconnect(connection.0);
     }
     world.run();
     world.wait_ms(1_000);
+}
+
+/// Lets all brokers report this level, on new connections.
+fn change_level(world: &mut World, level: i16) {
+    let fake = world.fake();
+    (fake.level, fake.epoch) = (level, fake.epoch + 1);
+    reconnect(world);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod levels;
 mod markers;
 mod offsets;
 mod opening;
+mod unanswered;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -166,7 +167,7 @@ fn uninitialized(level: i16) -> World {
         level,
         epoch: 7,
         broker: 1,
-        produce: 7,
+        produce: 12,
         newest: 5,
         init: 3,
         describes: false,
@@ -252,7 +253,7 @@ impl World {
     fn batches(&self) -> Vec<((i64, i16, i32), bool)> {
         let produced = self.requests.iter().filter(|request| request.api == PRODUCE);
         let batches = produced.flat_map(|request| {
-            assert_eq!(&request.body[..10], b"\0\x08orders-1", "Produce has the transactional id");
+            assert_eq!(&request.body[..10], b"\0\x09orders-1", "Produce has the transactional id");
             request.produced()
         });
         batches

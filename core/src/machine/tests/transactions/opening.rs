@@ -76,6 +76,30 @@ fn permissions_end_the_producer() {
     }
 }
 
+/// Nothing is open then, so a new producer continues without a loss.
+#[test]
+fn permissions_that_are_withdrawn_end_the_producer_when_its_epoch_is_bumped() {
+    for code in [31, 53] {
+        let mut world = world(0);
+        world.begin();
+        world.responses.push_back(Some(ErrorCode::INVALID_RECORD.0));
+        world.send(&["a"], 0);
+        world.run();
+        world.answer_with(INIT, [code]);
+        world.commit();
+        world.wait_ms(1_000);
+        assert!(matches!(world.committed(), Err(CommitError::Aborted(_))), "{:?}", world.committed());
+        assert_eq!((world.ends(), world.state()), (vec![false], TransactionState::Fatal));
+        world.events.clear();
+        world.producer.begin_transaction(world.now).unwrap();
+        world.run();
+        let [Event::Transaction(TransactionEvent::Begun(Err(BeginError::Fatal(cause))))] = &world.events[..] else {
+            panic!("{:?}", world.events)
+        };
+        assert_eq!(cause.broker_error().unwrap().code.0, code);
+    }
+}
+
 #[test]
 fn brokers_without_transactions_end_the_producer() {
     let mut world = uninitialized(0);
