@@ -64,6 +64,25 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FIELD", default_value = "at")]
     pub(crate) time_field: String,
 
+    /// Publish the input again and again, as single messages, and draw what the producer does; q ends it. Needs --features watch
+    #[arg(long, conflicts_with_all = ["headers", "correlation_id", "reply_to"])]
+    pub(crate) watch: bool,
+
+    /// With --watch: end after this time
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "watch")]
+    #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "only --watch reads it"))]
+    pub(crate) seconds: Option<Duration>,
+
+    /// With --watch: the records a second at the peak of the load
+    #[arg(long, value_name = "RECORDS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "only --watch reads it"))]
+    pub(crate) rate: u32,
+
+    /// With --watch: write the last pictures to this file, as an animated SVG
+    #[arg(long, value_name = "FILE", requires = "watch")]
+    #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "only --watch reads it"))]
+    pub(crate) svg: Option<PathBuf>,
+
     /// How long to wait for a broker's response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,

@@ -18,7 +18,9 @@ impl Cluster {
         if let Some(brokers) = &args.brokers {
             return Ok(Self::Named(brokers.clone()));
         }
-        let cluster = TestCluster::builder().topic(Topic::new(&args.topic).partitions(Self::PARTITIONS)).start();
+        let brokers = if args.watch { 3 } else { 1 };
+        let topic = Topic::new(&args.topic).partitions(Self::PARTITIONS);
+        let cluster = TestCluster::builder().brokers(brokers).topic(topic).start();
         cluster.map(Self::Embedded).map_err(|error| {
             Failure::new(format!("the cluster inside this program did not start: {error}"), "name one with --brokers")
         })

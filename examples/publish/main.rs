@@ -4,6 +4,7 @@
 //! cargo run --example publish
 //! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
 //! cargo run --example publish --features rdkafka -- --transport rdkafka
+//! cargo run --example publish --features watch -- --watch
 //! ```
 //!
 //! The central function is [`fill`]: a full batch is a return value and not an error, and the program decides what to do.
@@ -18,6 +19,8 @@ mod readings;
 mod screen;
 mod summary;
 mod transport;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::fmt;
 use std::iter::Peekable;
@@ -43,6 +46,19 @@ use transport::TransportName;
 async fn main() -> ExitCode {
     let args = Args::parse();
     let screen = Screen::new(args.batch_size);
+    if args.watch {
+        let mut published = "nothing".to_owned();
+        return match watch(&args, &mut published).await {
+            Ok(()) => {
+                screen.line(&format!("published {published}"));
+                ExitCode::SUCCESS
+            }
+            Err(failure) => {
+                screen.error(&failure.message(&published));
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut summary = Summary::default();
     match run(&args, &screen, &mut summary).await {
         Ok(()) => {
@@ -54,6 +70,17 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(feature = "watch")]
+async fn watch(args: &Args, published: &mut String) -> Result<(), Failure> {
+    watch::run(args, published).await
+}
+
+#[cfg(not(feature = "watch"))]
+async fn watch(_: &Args, _: &mut String) -> Result<(), Failure> {
+    let remedy = "cargo run --example publish --features watch -- --watch";
+    Err(Failure::new("this program was built without --watch", remedy))
 }
 
 /// Finds the brokers and creates the transport.

@@ -35,6 +35,18 @@ pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Fa
     builder.build().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
+/// Creates the producer of `--watch`, which gathers single messages.
+#[cfg(feature = "watch")]
+pub(crate) fn over_tokio_observed(
+    args: &Args,
+    brokers: &str,
+    observer: impl kafka_batch::observer::Observer,
+) -> Result<TokioProducer, Failure> {
+    let builder = TokioProducer::builder().batch_options(options(args)).observer(observer).set("linger.ms", "50");
+    let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+    builder.build().map_err(|error| Failure::new(error, "see to --brokers"))
+}
+
 #[cfg(feature = "async-std")]
 pub(crate) fn over_async_std(args: &Args, brokers: &str) -> Result<AsyncStdProducer, Failure> {
     let builder = AsyncStdProducer::builder().batch_options(options(args));

@@ -6,6 +6,10 @@ mod blocking;
 mod publish;
 #[path = "../../tests/programs/run.rs"]
 mod run;
+/// For its tests, which `cargo test` does not run in an example.
+#[cfg(feature = "watch")]
+#[path = "../publish/watch/svg.rs"]
+mod svg;
 
 use std::path::Path;
 use std::process::Command;

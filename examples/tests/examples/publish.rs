@@ -157,3 +157,27 @@ fn publish_fails_within_the_timeout_if_no_broker_responds() {
     run.fails(1, &["127.0.0.1:1", "--brokers", "remedy: ", "published: nothing"]);
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
+
+#[cfg(not(feature = "watch"))]
+#[test]
+fn publish_without_the_feature_watch_names_the_command() {
+    publish(&["--watch"], "").fails(1, &["cargo run --example publish --features watch -- --watch", "published: nothing"]);
+}
+
+#[cfg(feature = "watch")]
+#[test]
+fn publish_watches_and_records_what_it_sees() {
+    let svg = std::env::temp_dir().join(format!("kafka-batch-watch-{}.svg", std::process::id()));
+    let path = svg.to_str().expect("a path in UTF-8");
+    let run = publish(&["--watch", "--seconds", "3", "--rate", "2000", "--svg", path], "");
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(number(&run, "published") > 100, "{}", run.out);
+    let recorded = fs::read_to_string(&svg).expect("the recording");
+    fs::remove_file(&svg).expect("it was there");
+    for part in ["<svg ", "kafka-batch", "sent because", "linger.ms", "from sealing to the acknowledgement", "<animate "] {
+        assert!(recorded.contains(part), "{part}: {recorded}");
+    }
+    assert!(recorded.len() < 60_000, "{} bytes", recorded.len());
+    publish(&["--watch"], "").fails(1, &["no terminal", "--svg FILE", "published: nothing"]);
+    publish(&["--svg", path], "").fails(2, &["--watch"]);
+}
