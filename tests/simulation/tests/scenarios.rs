@@ -341,6 +341,22 @@ fn a_topic_that_is_created_again_gets_its_batches_under_its_new_id() {
     scenario.close();
 }
 
+/// A batch that is on its way when the topic is deleted and created again is refused for the old topic's id (Produce v13), and sent to
+/// the new topic, once.
+#[test]
+fn a_batch_in_flight_to_a_topic_that_is_created_again_is_sent_to_the_new_one() {
+    let mut scenario = with(Release::V4_1, 2, |_| {});
+    let first = scenario.run_until(10).send("t", 1);
+    assert!(scenario.run_until(1_000).outcome_of(first).starts_with("delivered"));
+    scenario.broker_answers(FaultKind::DelayRequest(ms(500)));
+    let second = scenario.send("t", 1);
+    scenario.run_until(1_100).0.cluster.recreate("t", ms(1_100));
+    let outcome = scenario.run_until(8_000).outcome_of(second);
+    assert!(outcome.starts_with("delivered"), "{outcome}\n{}", scenario.0.trace.join("\n"));
+    assert_eq!(scenario.lines_with(0, &["<- Produce v13", "responded to 100@"]), 1, "{}", scenario.0.trace.join("\n"));
+    scenario.close();
+}
+
 /// Where Produce contains topic names (before 4.0), only metadata shows that a topic is another one; its epochs start
 /// again, and are lower than those known.
 #[test]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import threading
 import uuid
 import warnings
@@ -352,7 +353,19 @@ def test_a_forked_child_is_refused_and_harms_not_the_parent(cluster: Cluster) ->
 
 def test_settings_have_their_kafka_names() -> None:
     tls = {name for name in setting_names() if name.startswith("ssl.")}
-    assert {name.replace("_", ".") for name in Settings.__annotations__} == {*setting_names()} - tls - {"bootstrap.servers"}
+    # The event loop connects, to one address after the other.
+    refused = {
+        "client.dns.lookup": "resolve_canonical_bootstrap_servers_only",
+        "connection.attempt.delay.ms": "100",
+        "socks5.proxy": "proxy:1080",
+        "socks5.proxy.username": "bob",
+        "socks5.proxy.password": "hunter2",
+    }
+    of_producer = {*setting_names()} - tls - refused.keys() - {"bootstrap.servers"}
+    assert {name.replace("_", ".") for name in Settings.__annotations__} == of_producer
+    for name, value in refused.items():
+        with pytest.raises(ConfigError, match=re.escape(name)):
+            Producer(bootstrap_servers="a:1", **{name.replace(".", "_"): value})  # type: ignore[arg-type]
     Producer(
         bootstrap_servers=["a:1", "b:2"],
         client_id="me",

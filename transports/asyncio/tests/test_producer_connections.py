@@ -13,6 +13,7 @@ import pytest
 
 from kafka_batch import Producer, SendError
 from kafka_batch._driver import Connection, Driver
+from kafka_batch._settings import Settings
 from kafka_batch.testing import Cluster
 from test_producer_sockets import LOOPS, Proxy, numbers, publish_all, run
 
@@ -57,6 +58,46 @@ def test_a_timer_that_is_due_can_be_set_again(new_loop: Callable[[], Any]) -> No
             for seconds in (0.0, 0.0, 1e-6, 1.0, 0.0):
                 driver._set_timer(seconds)  # pyright: ignore[reportPrivateUsage]
             await producer.send("t", "x", partition=0)
+
+    with Cluster({"t": 1}) as cluster:
+        run(main, new_loop)
+
+
+@LOOPS
+def test_connections_have_the_options_that_are_set(new_loop: Callable[[], Any]) -> None:
+    async def main() -> None:
+        settings: Settings = {
+            "broker_address_family": "v4",
+            "socket_send_buffer_bytes": 20_000,
+            "socket_receive_buffer_bytes": 10_000,
+        }
+        if sys.platform == "linux":
+            settings["socket_tcp_user_timeout_ms"] = 7_500
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers, **settings) as producer:
+            await producer.send("t", "x", partition=0)
+            for connection in connections_of(producer):
+                transport = connection._transport  # pyright: ignore[reportPrivateUsage]
+                assert transport is not None
+                sock = transport.get_extra_info("socket")
+                if sys.platform == "linux":  # which reports twice the size that was set, for its own use (socket(7))
+                    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 40_000
+                    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 20_000
+                    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7_500
+
+    with Cluster({"t": 1}) as cluster:
+        run(main, new_loop)
+
+
+@LOOPS
+def test_addresses_of_another_family_are_not_tried(new_loop: Callable[[], Any]) -> None:
+    async def main() -> None:
+        servers = cluster.bootstrap_servers
+        producer = Producer(
+            bootstrap_servers=servers, broker_address_family="v6", request_timeout_ms=300, delivery_timeout_ms=300
+        )
+        with pytest.raises(SendError, match=r"broker\.address\.family"):
+            await producer.send("t", "x", partition=0)
+        await producer.close()
 
     with Cluster({"t": 1}) as cluster:
         run(main, new_loop)

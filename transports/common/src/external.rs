@@ -33,6 +33,7 @@ use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
 use crate::lookup::Lookup;
+use crate::network_config::{ADDRESS_FAMILY, AddressFamily, RECEIVE_BUFFER, SEND_BUFFER, SocketOptions, USER_TIMEOUT};
 use crate::observers::Observation;
 use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
@@ -47,6 +48,8 @@ pub struct ExternalDriver {
     driver: Driver,
     is_over_tls: bool,
     setup_timeout: Duration,
+    address_family: AddressFamily,
+    socket_options: SocketOptions,
     transactions: Option<Transactions>,
 }
 
@@ -115,7 +118,8 @@ impl ExternalDriver {
         if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
             return Setting { name, found }.wrong(HOW);
         }
-        settings::refuse(&parsed.network, &[], NO_NETWORK)?;
+        settings::refuse(&parsed.network, &[ADDRESS_FAMILY, SEND_BUFFER, RECEIVE_BUFFER, USER_TIMEOUT], NO_NETWORK)?;
+        let (address_family, socket_options) = (parsed.network.family, parsed.network.socket);
         let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
         let mut assembly = Assembly::new(parsed, Security::Plaintext, None, seed, RuntimeClock::SYSTEM)?;
         assembly.machine.over_tls = is_over_tls;
@@ -123,7 +127,7 @@ impl ExternalDriver {
         assembly.machine.split_too_large = split_too_large;
         let (producer, driver) = assemble(assembly);
         let transactions = is_transactional.then(|| Transactions { queue: Arc::clone(&producer.inner.queue) });
-        Ok((producer, Self { driver, is_over_tls, setup_timeout, transactions }))
+        Ok((producer, Self { driver, is_over_tls, setup_timeout, address_family, socket_options, transactions }))
     }
 
     /// Returns whether `security.protocol` asks for TLS.
@@ -136,6 +140,18 @@ impl ExternalDriver {
     #[must_use]
     pub const fn setup_timeout(&self) -> Duration {
         self.setup_timeout
+    }
+
+    /// Returns which addresses of a host are to be tried (`broker.address.family`).
+    #[must_use]
+    pub const fn address_family(&self) -> AddressFamily {
+        self.address_family
+    }
+
+    /// Returns the options of sockets.
+    #[must_use]
+    pub const fn socket_options(&self) -> SocketOptions {
+        self.socket_options
     }
 
     /// Returns the transactions of the producer, if it has a `transactional.id`. Outside of a transaction it sends nothing.
@@ -318,6 +334,23 @@ mod tests {
         assert!(new(&[brokers, ("security.protocol", "ssl")]).unwrap().1.is_over_tls());
         let error = new(&[brokers, ("security.protocol", "ssl"), ("ssl.key.pem", "secret")]).unwrap_err().to_string();
         assert!(error.contains("ssl.key.pem") && error.contains("event loop") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn the_event_loop_applies_some_settings_of_connecting_and_the_others_are_refused() {
+        let brokers = ("bootstrap.servers", "broker:1");
+        let set =
+            [brokers, ("broker.address.family", "v6"), ("send.buffer.bytes", "5000"), ("receive.buffer.bytes", "-1")];
+        let (_producer, driver) = new(&set).unwrap();
+        assert_eq!((driver.address_family(), driver.socket_options().send_buffer), (AddressFamily::V6, Some(5_000)));
+        assert_eq!(driver.socket_options().receive_buffer, None);
+        let canonical = "resolve_canonical_bootstrap_servers_only";
+        for (name, value) in
+            [("client.dns.lookup", canonical), ("connection.attempt.delay.ms", "100"), ("socks5.proxy", "proxy:1080")]
+        {
+            let error = new(&[brokers, (name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name) && error.contains("event loop"), "{error}");
+        }
     }
 
     #[test]

@@ -202,6 +202,8 @@ class Driver:
             self.schedule_poll()
 
 
+_FAMILIES = {"any": socket.AF_UNSPEC, "v4": socket.AF_INET, "v6": socket.AF_INET6}
+
 _READ_SIZE = 64 * 1024
 """The bytes that are read at a time."""
 
@@ -281,13 +283,17 @@ class Connection(asyncio.BufferedProtocol):
             raise
 
     async def _resolve(self, host: str, port: int) -> list[str]:
+        family = _FAMILIES[self._driver.machine.address_family]
         try:
-            ipaddress.ip_address(host)
-            return [host]
+            version = ipaddress.ip_address(host).version
         except ValueError:
             pass
+        else:
+            if family not in (socket.AF_UNSPEC, _FAMILIES[f"v{version}"]):
+                raise OSError(f"{host} does not have the family of broker.address.family")
+            return [host]
         found: dict[str, None] = {}
-        for *_, address in await self._driver.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for *_, address in await self._driver.loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM):
             zone = address[3] if len(address) == 4 else 0
             found[f"{address[0]}%{zone}" if zone else str(address[0])] = None
         if not found:
@@ -306,6 +312,13 @@ class Connection(asyncio.BufferedProtocol):
         if sock is not None:
             with contextlib.suppress(OSError):  # of a connection that has ended already, which is reported next
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # as the Java client
+                send, receive, user_timeout = self._driver.machine.socket_options
+                if send is not None:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send)
+                if receive is not None:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+                if user_timeout is not None:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout)
         machine = self._driver.machine
         self._reports_writes = not self._is_written_by_machine and machine.transmitted(self._number, 0)
         if self._reports_writes or self._is_written_by_machine:

@@ -13,6 +13,8 @@ class Settings(TypedDict, total=False):
     """Settings of a `Producer`. Defaults are Kafka's. Texts are accepted for numbers, too."""
 
     client_id: str
+    client_rack: str
+    partitioner_rack_aware: bool
     acks: Literal["all", "1", "0", "-1", 1, 0, -1]
     enable_idempotence: bool
     transactional_id: str
@@ -27,10 +29,18 @@ class Settings(TypedDict, total=False):
     reconnect_backoff_ms: int
     reconnect_backoff_max_ms: int
     socket_connection_setup_timeout_ms: int
+    broker_address_family: Literal["any", "v4", "v6"]
+    socket_send_buffer_bytes: int
+    socket_receive_buffer_bytes: int
+    socket_tcp_user_timeout_ms: int
     connections_max_idle_ms: int
     metadata_max_age_ms: int
     metadata_max_idle_ms: int
+    metadata_recovery_strategy: Literal["rebootstrap", "none"]
+    metadata_recovery_rebootstrap_trigger_ms: int
+    max_produce_requests_per_second: int
     max_request_size: int
+    max_block_ms: int
     buffer_memory: int
     receive_message_max_bytes: int
     broker_version_fallback: str

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use kafka_batch_core::machine::{Disconnect, Input};
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason};
-use kafka_batch_transport::Producer;
 use kafka_batch_transport::external::{self, ExternalDriver, ExternalStep, Transactions};
+use kafka_batch_transport::{AddressFamily, Producer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -112,6 +112,24 @@ impl Machine {
     #[getter]
     fn setup_timeout(&self, py: Python<'_>) -> f64 {
         self.state(py).driver.setup_timeout().as_secs_f64()
+    }
+
+    /// `broker.address.family`: any, v4 or v6.
+    #[getter]
+    fn address_family(&self, py: Python<'_>) -> &'static str {
+        match self.state(py).driver.address_family() {
+            AddressFamily::Any => "any",
+            AddressFamily::V4 => "v4",
+            AddressFamily::V6 => "v6",
+        }
+    }
+
+    /// The sizes of the buffers of sockets in bytes, and their `TCP_USER_TIMEOUT` in milliseconds. `None` for the system's.
+    #[getter]
+    fn socket_options(&self, py: Python<'_>) -> (Option<u32>, Option<u32>, Option<u64>) {
+        let options = self.state(py).driver.socket_options();
+        let timeout = options.tcp_user_timeout.map(|timeout| timeout.as_millis() as u64); // at most i32::MAX
+        (options.send_buffer, options.receive_buffer, timeout)
     }
 
     /// Returns an empty batch with the producer's settings.
