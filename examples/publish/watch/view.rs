@@ -44,7 +44,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, history: &History) {
 fn draw_fills(frame: &mut Frame<'_>, area: Rect, history: &History) {
     let sum = history.stats.total.accepted.sum();
     let average = sum.fill_avg().map_or(String::new(), |fill| format!(", {:.0} % on average", fill * 100.0));
-    let block = block(format!("fill of the last batches{average}"));
+    let block = block(&format!("fill of the last batches{average}"));
     let shown = last(&history.fills, block.inner(area).width);
     let bars = Sparkline::default().data(shown).max(100).style(Style::new().fg(Color::Green));
     frame.render_widget(bars.block(block), area);
@@ -72,13 +72,13 @@ fn draw_reasons(frame: &mut Frame<'_>, area: Rect, history: &History) {
     });
     let widths = [Constraint::Length(13), Constraint::Length(7), Constraint::Length(WIDTH as u16), Constraint::Min(5)];
     let header = Row::new(["sent because", "batches", "fill", ""]).style(Style::new().fg(Color::DarkGray));
-    frame.render_widget(Table::new(rows, widths).header(header).block(block("reasons".into())), area);
+    frame.render_widget(Table::new(rows, widths).header(header).block(block("reasons")), area);
 }
 
 fn draw_rates(frame: &mut Frame<'_>, area: Rect, history: &History) {
     let ratio = history.stats.total.compression_rate_avg();
     let ratio = ratio.map_or(String::new(), |rate| format!(", compressed to {:.0} %", rate * 100.0));
-    let block = block(format!("a second{ratio}"));
+    let block = block(&format!("a second{ratio}"));
     let [upper, lower] = two_rows(block.inner(area));
     frame.render_widget(block, area);
     let records = history.records_a_second.back().copied().unwrap_or(0);
@@ -88,7 +88,7 @@ fn draw_rates(frame: &mut Frame<'_>, area: Rect, history: &History) {
 }
 
 fn draw_latencies(frame: &mut Frame<'_>, area: Rect, history: &History) {
-    let block = block("from sealing to the acknowledgement".into());
+    let block = block("from sealing to the acknowledgement");
     let [upper, lower] = two_rows(block.inner(area));
     frame.render_widget(block, area);
     for (area, name, values, color) in [
@@ -122,7 +122,7 @@ fn draw_brokers(frame: &mut Frame<'_>, area: Rect, history: &History) {
     let used = buffer.buffer_total_bytes.saturating_sub(buffer.buffer_available_bytes);
     let title = format!("brokers; buffer.memory: {} of {} KiB in use", used >> 10, buffer.buffer_total_bytes >> 10);
     let table = Table::new(rows, widths).header(header.style(Style::new().fg(Color::DarkGray)));
-    frame.render_widget(table.block(block(title)), area);
+    frame.render_widget(table.block(block(&title)), area);
 }
 
 fn draw_curve(frame: &mut Frame<'_>, area: Rect, text: &str, values: &VecDeque<u64>, color: Color) {
@@ -135,7 +135,7 @@ fn two_rows(area: Rect) -> [Rect; 2] {
     Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).spacing(1).areas(area)
 }
 
-fn block(title: String) -> Block<'static> {
+fn block(title: &str) -> Block<'static> {
     Block::bordered()
         .border_style(Style::new().fg(Color::DarkGray))
         .title(Line::from(format!(" {title} ")).fg(Color::White))

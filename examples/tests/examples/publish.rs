@@ -161,7 +161,8 @@ fn publish_fails_within_the_timeout_if_no_broker_responds() {
 #[cfg(not(feature = "watch"))]
 #[test]
 fn publish_without_the_feature_watch_names_the_command() {
-    publish(&["--watch"], "").fails(1, &["cargo run --example publish --features watch -- --watch", "published: nothing"]);
+    publish(&["--watch"], "")
+        .fails(1, &["cargo run --example publish --features watch -- --watch", "published: nothing"]);
 }
 
 #[cfg(feature = "watch")]
@@ -174,7 +175,9 @@ fn publish_watches_and_records_what_it_sees() {
     assert!(number(&run, "published") > 100, "{}", run.out);
     let recorded = fs::read_to_string(&svg).expect("the recording");
     fs::remove_file(&svg).expect("it was there");
-    for part in ["<svg ", "kafka-batch", "sent because", "linger.ms", "from sealing to the acknowledgement", "<animate "] {
+    for part in
+        ["<svg ", "kafka-batch", "sent because", "linger.ms", "from sealing to the acknowledgement", "<animate "]
+    {
         assert!(recorded.contains(part), "{part}: {recorded}");
     }
     assert!(recorded.len() < 60_000, "{} bytes", recorded.len());
