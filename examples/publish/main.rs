@@ -23,6 +23,7 @@ mod transport;
 mod watch;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -45,20 +46,21 @@ use transport::TransportName;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let screen = Screen::new(args.batch_size);
     if args.watch {
         let mut published = "nothing".to_owned();
+        // Errors of writing are ignored, as by `Screen`.
         return match watch(&args, &mut published).await {
             Ok(()) => {
-                screen.line(&format!("published {published}"));
+                let _ = writeln!(io::stdout(), "published {published}");
                 ExitCode::SUCCESS
             }
             Err(failure) => {
-                screen.error(&failure.message(&published));
+                let _ = writeln!(io::stderr(), "{}", failure.message(&published));
                 ExitCode::FAILURE
             }
         };
     }
+    let screen = Screen::new(args.batch_size);
     let mut summary = Summary::default();
     match run(&args, &screen, &mut summary).await {
         Ok(()) => {
