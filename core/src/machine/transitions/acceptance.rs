@@ -11,7 +11,8 @@ use crate::time::Instant;
 
 impl Machine {
     /// Accepts a batch for a partition. It is sent at the next poll or later; its outcome is reported as exactly one
-    /// [`Event::Delivered`] or [`Event::Failed`].
+    /// [`Event::Delivered`](crate::machine::Event::Delivered) or
+    /// [`Event::Failed`](crate::machine::Event::Failed).
     ///
     /// # Errors
     /// The batch was not accepted, and the error has it: too many bytes are buffered (`buffer.memory`), the batch
@@ -83,7 +84,8 @@ impl Machine {
     }
 
     /// Returns `true` if [`send`](Self::send) can accept a batch now. A batch that is larger than the free part of the
-    /// buffer is still refused. Space is freed by each [`Event::Delivered`] or [`Event::Failed`].
+    /// buffer is still refused. Space is freed by each [`Event::Delivered`](crate::machine::Event::Delivered) or
+    /// [`Event::Failed`](crate::machine::Event::Failed).
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.lifecycle == Lifecycle::Open && self.accumulator.bytes() < self.config.buffer_memory
