@@ -206,6 +206,9 @@ async fn tokio_and_rdkafka_a_broker_without_transactions_is_reported() {
     let kafka = Kafka::here();
     if kafka.levels().is_empty() {
         is_reported::<common::TransactionalProducer>(&kafka).await;
-        is_reported::<rdkafka::TransactionalProducer>(&kafka).await;
+        // librdkafka asks 0.9 for its versions again and again, which ends each connection, until it gives up after a minute.
+        if kafka.fallback().is_none() {
+            is_reported::<rdkafka::TransactionalProducer>(&kafka).await;
+        }
     }
 }

@@ -351,6 +351,32 @@ fn batches_of_an_aborted_transaction_fail() {
     block_on(block_on(producer.begin()).unwrap().abort()).unwrap();
 }
 
+/// librdkafka alone would abort what the coordinator does not have yet, and end for good.
+#[test]
+fn an_abort_waits_until_the_last_transaction_has_its_markers() {
+    let cluster = cluster(Release::NEWEST);
+    let mut producer = producer(&cluster);
+    cluster.hold_markers("orders", 0);
+    let transaction = block_on(producer.begin()).unwrap();
+    write(&transaction, 0, "a");
+    block_on(transaction.commit()).unwrap();
+    let transaction = block_on(producer.begin()).unwrap();
+    send(&transaction, 0, &["b"]);
+    let mut abort = Box::pin(transaction.abort());
+    assert!(poll_once(abort.as_mut()).is_pending());
+    for _ in 0..3 {
+        drop(cluster.take_requests());
+        let is_refused = |request: &ReceivedRequest| request.api == ApiKey::AddPartitionsToTxn;
+        assert!(cluster.wait_for_request(PATIENCE, is_refused).is_some(), "it is sent again while the abort waits");
+    }
+    cluster.release_markers();
+    block_on(abort).unwrap();
+    let transaction = block_on(producer.begin()).unwrap();
+    send(&transaction, 0, &["c"]);
+    block_on(transaction.commit()).unwrap();
+    assert_eq!(committed(&cluster, 0), ["a", "c"]);
+}
+
 #[test]
 fn a_batch_that_is_not_accepted_is_no_failure_of_the_transaction() {
     let cluster = cluster(Release::NEWEST);

@@ -216,7 +216,8 @@ impl<'p> Transaction<'p> {
         outcome
     }
 
-    /// Aborts the transaction. Batches that were not sent fail with
+    /// Aborts the transaction. Waits up to 5 s for its batches, because librdkafka 2.12.1 can fail for good if it aborts before the
+    /// coordinator has added their partitions. Those that are not delivered then fail with
     /// [`FailureReason::TransactionAborted`](kafka_batch_core::FailureReason::TransactionAborted).
     ///
     /// # Errors

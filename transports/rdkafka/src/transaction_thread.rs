@@ -17,6 +17,9 @@ use crate::transaction_calls::{CallError, Calls, Remedy};
 /// for that of the next call's.
 const UNEXPECTED: u32 = 3;
 
+/// How long an abort waits for the batches of the transaction. Those that are not delivered then are not sent.
+const FLUSH_BEFORE_ABORT: Duration = Duration::from_secs(5);
+
 /// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -187,6 +190,11 @@ impl<C: Calls> Transactions<C> {
     }
 
     fn abort_open(&mut self) -> Result<(), End> {
+        // If AddPartitionsToTxn was answered with CONCURRENT_TRANSACTIONS only, librdkafka 2.12.1 aborts what the coordinator does not
+        // have, which answers INVALID_TXN_STATE, and that is a fatal error. What is delivered has been added.
+        if !self.calls.gives_up() {
+            self.calls.flush(FLUSH_BEFORE_ABORT);
+        }
         let until = self.calls.now() + self.limits.delivery;
         let end = loop {
             match self.repeat(None, self.limits.call, |calls, limit| calls.abort(limit)) {

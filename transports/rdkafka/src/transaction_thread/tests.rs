@@ -24,6 +24,7 @@ struct Script {
     calls: RefCell<Vec<&'static str>>,
     failure: RefCell<Option<TransactionCause>>,
     closed: Cell<bool>,
+    flushes: Cell<u32>,
     now: Cell<Instant>,
 }
 
@@ -34,6 +35,7 @@ impl Script {
             calls: RefCell::default(),
             failure: RefCell::default(),
             closed: Cell::new(false),
+            flushes: Cell::new(0),
             now: Cell::new(Instant::now()),
         }
     }
@@ -62,6 +64,7 @@ impl Calls for Script {
     }
 
     fn flush(&self, _: Duration) -> bool {
+        self.flushes.set(self.flushes.get() + 1);
         true
     }
 
@@ -266,6 +269,7 @@ fn an_abort_is_repeated_until_it_is_confirmed_or_refused() {
     let mut transactions = open([again(), limit(), again()]);
     transactions.abort().unwrap();
     expect_calls(&transactions, &["abort"; 4]);
+    assert_eq!(transactions.calls.flushes.get(), 1, "it waits for batches first");
 
     let mut transactions = open((0..).map(|_| again()).take(400));
     assert!(matches!(transactions.abort(), Err(AbortError::Fatal(_))), "after delivery.timeout.ms");
