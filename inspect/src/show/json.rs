@@ -33,9 +33,9 @@ impl Show for Lines {
     fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()> {
         let mut json = Writer { buffer: &mut self.buffer, text: self.text, out };
         if self.records {
-            json.records(file, found, filter)?
+            json.records(file, found, filter)?;
         } else {
-            json.batch(file, found, filter)?
+            json.batch(file, found, filter)?;
         }
         json.write()
     }
@@ -283,6 +283,8 @@ struct Batch<'a> {
     producer_epoch: Option<i16>,
     base_sequence: Option<i32>,
     record_count: u64,
+    /// The size of all records after decompression; `null` if they cannot be decompressed.
+    decompressed_bytes: Option<u64>,
 }
 
 /// What the objects of a batch's records have in common.
@@ -371,6 +373,7 @@ impl<'a> Batch<'a> {
             producer_epoch: header.map(|header| header.producer_epoch),
             base_sequence: header.map(|header| header.base_sequence),
             record_count: summary.records,
+            decompressed_bytes: found.records.map(|_| summary.decompressed as u64),
         }
     }
 }

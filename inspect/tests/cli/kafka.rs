@@ -243,6 +243,10 @@ fn statistics_are_those_of_the_segment() {
         "idempotent_batches": 5, "transactional_batches": 5, "commits": 2, "aborts": 1, "open_transactions": {},
     });
     assert_eq!(run.batches(), [json!({"statistics": expected})]);
+    // They are the sums of what the objects of the batches have.
+    let batches = inspect(&["--json", &file("34", "log")]).batches();
+    let sum = |name: &str| batches.iter().map(|batch| batch[name].as_u64().expect("a number")).sum::<u64>();
+    assert_eq!(["bytes", "decompressed_bytes", "record_count"].map(sum), [2880, 1965, 15]);
 
     let run = with_codecs(&["--stats", &file("00", "log")]);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
