@@ -145,6 +145,7 @@ fn soak(plan: &Plan, has_root: bool) {
     let begun = Instant::now();
 
     let (mut faults, mut restarts) = (Vec::new(), 0);
+    let (mut has_new_certificates, mut certificates_used) = (false, 0);
     for (at, event) in plan.schedule(NODES) {
         client.run_until(begun + at);
         let begin = now();
@@ -194,6 +195,11 @@ fn soak(plan: &Plan, has_root: bool) {
                 Kind::Certificates
             }
         };
+        // Each of the other faults loses connections.
+        if has_new_certificates && kind != Kind::Certificates {
+            certificates_used += 1;
+        }
+        has_new_certificates = kind == Kind::Certificates;
         faults.push(Injected { kind, begin, end: now() });
         wait_for_each_partition(&client);
     }
@@ -221,9 +227,10 @@ fn soak(plan: &Plan, has_root: bool) {
         unknown,
         scram,
         tokens,
-        // Of at least one connection, in most sessions.
-        least_again: seconds / plan.session().as_secs() / 2,
+        // Each listener has at least a connection, which is used for many sessions in a row.
+        least_again: seconds / plan.session().as_secs() / 4,
         certificate_replacements: stage.certificate_replacements(),
+        certificates_used,
         restarts,
     };
     println!("{plan}\n{report}");

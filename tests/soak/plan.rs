@@ -73,9 +73,9 @@ impl Plan {
                 (at(5), Event::Measure),
                 (at(6), Event::ReplaceCertificates),
                 (at(9), Event::LoseRoute(Loss::Silent, length(&mut random, 5_500..7_000))),
-                (at(18), Event::Restart(vec![restarted])),
-                (at(32), Event::FillDisk(length(&mut random, 2_000..3_000))),
-                (at(44), Event::ReplaceCertificates),
+                (at(18), Event::ReplaceCertificates),
+                (at(20), Event::Restart(vec![restarted])),
+                (at(34), Event::FillDisk(length(&mut random, 2_000..3_000))),
                 (at(46), Event::LoseRoute(Loss::Unreachable, length(&mut random, 5_500..6_000))),
                 (SHORT, Event::Measure),
             ];

@@ -42,6 +42,8 @@ pub(crate) struct Report {
     /// Authentications at the end of sessions that each listener must have had at least.
     pub(crate) least_again: u64,
     pub(crate) certificate_replacements: usize,
+    /// Of these, the ones after which connections were lost before the next one.
+    pub(crate) certificates_used: u64,
     /// Node restarts, with those after the disk was full.
     pub(crate) restarts: u64,
 }
@@ -120,10 +122,10 @@ impl Report {
             format!("with the long timeout failed {}, the first: {:?}", failed.len(), failed.first()),
         );
         must(self.printed.refusals.is_empty(), format!("brokers refused: {:?}", self.printed.refusals));
-        // Of each producer after each replacement, for its next connection.
+        // Of each producer, for its next connection.
         let reloaded: u64 =
             self.printed.reloads.iter().filter(|(text, _)| text.ends_with(USED)).map(|(_, count)| count).sum();
-        let least = u64::from(PRODUCERS) * self.certificate_replacements as u64;
+        let least = u64::from(PRODUCERS) * self.certificates_used;
         must(reloaded >= least, format!("new certificates are in use {reloaded} times, and not {least}"));
         for listener in [SCRAM, TOKENS] {
             let again = self.again(listener);
