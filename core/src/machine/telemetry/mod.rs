@@ -128,7 +128,7 @@ impl Telemetry {
             return None;
         }
         match self.termination {
-            Some(Termination::Due(_)) => Some((TelemetryRequest::Push, self.subscription)),
+            Some(Termination::Due(_)) => self.subscription.map(|all| (TelemetryRequest::Push, Some(all))),
             Some(Termination::InFlight(_) | Termination::Done) => None,
             None => {
                 self.not_before.filter(|&at| at <= now)?;
@@ -179,7 +179,8 @@ impl Telemetry {
                 self.termination = Some(Termination::Due(until));
                 until
             }
-            Some(Termination::Due(until) | Termination::InFlight(until)) if can_push => until,
+            Some(Termination::Due(until)) if is_subscribed && can_push => until,
+            Some(Termination::InFlight(until)) if can_push => until,
             None | Some(_) => {
                 self.termination = Some(Termination::Done);
                 return true;
@@ -235,9 +236,7 @@ impl Telemetry {
     /// this client for good.
     pub(super) fn on_pushed(&mut self, code: ErrorCode, size: usize, now: Instant) -> Option<ErrorCode> {
         self.in_flight = None;
-        if self.termination.is_some() {
-            self.termination = Some(Termination::Done);
-        }
+        self.terminated();
         let next_baseline = self.next_baseline.take();
         if code.is_error() {
             if let Some(subscription) = self.subscription.as_mut().filter(|_| code == ErrorCode::TELEMETRY_TOO_LARGE) {
@@ -253,15 +252,20 @@ impl Telemetry {
     /// Records that there is no response to the request in flight.
     pub(super) fn on_no_response(&mut self, now: Instant) {
         self.next_baseline = None;
-        if self.termination.is_some() {
-            self.termination = Some(Termination::Done);
-        }
+        self.terminated();
         if let Some(request) = self.in_flight.take() {
             let wait = match request {
                 TelemetryRequest::GetSubscriptions => DEFAULT_INTERVAL,
                 TelemetryRequest::Push => self.interval(),
             };
             self.wait(now, wait);
+        }
+    }
+
+    /// Records that the last push has a response, or gets none.
+    fn terminated(&mut self) {
+        if let Some(Termination::InFlight(_)) = self.termination {
+            self.termination = Some(Termination::Done);
         }
     }
 

@@ -349,6 +349,27 @@ fn a_close_pushes_for_the_last_time_and_does_not_wait_long() {
 }
 
 #[test]
+fn the_last_push_follows_one_that_is_in_flight() {
+    for (code, expected) in [(ErrorCode::NONE, &[false, true][..]), (ErrorCode::UNKNOWN_SUBSCRIPTION_ID, &[false])] {
+        let mut world = world(|subscriber| subscriber.push_errors.push_back(None));
+        world.send(&["x"], 0);
+        world.pass(at(15_000));
+        let request = world.requests.last().unwrap().clone();
+        assert_eq!(request.api, 72);
+        world.producer.close(CloseMode::Graceful, world.now);
+        world.run();
+        assert!(!matches!(world.events.last(), Some(Event::Closed)));
+        world.silent_connections.clear();
+        let answer = frame(request.correlation, &[&[0; 5][..], &code.0.to_be_bytes(), &[0]].concat());
+        world.producer.handle_input(Input::Received(request.connection, &answer), world.now);
+        world.run();
+        assert!(matches!(world.events.last(), Some(Event::Closed)), "{code}");
+        let pushes: Vec<bool> = world.subscriber().pushes.iter().map(|push| push.is_terminating).collect();
+        assert_eq!(pushes, expected);
+    }
+}
+
+#[test]
 fn a_push_without_a_response_delays_no_batch() {
     let mut world = world(|subscriber| subscriber.push_errors.push_back(None));
     world.producer = Machine::new(
