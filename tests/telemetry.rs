@@ -207,19 +207,6 @@ async fn a_broker_receives_the_metrics_that_the_kip_requires_as_from_javas_produ
     let last = receiver.of("rust").pop().unwrap();
     assert!(last.is_terminating && last.instance == id, "{last:?}");
 
-    // Another subscription reaches a producer in use, by UNKNOWN_SUBSCRIPTION_ID.
-    let producer = receiver.producer("changed", &[]);
-    send_until(&receiver, &producer, "changed", 1).await;
-    receiver.subscribe("org.apache.kafka.producer.record.queue.", 100);
-    let begun = Instant::now();
-    let is_narrow = |push: &Push| push.points.iter().all(|point| point.name.contains(".record.queue."));
-    while !receiver.of("changed").last().is_some_and(is_narrow) {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", receiver.of("changed"));
-        send(&producer).await;
-    }
-    producer.close().await.unwrap();
-    receiver.subscribe("org.apache.kafka.producer.", 300);
-
     let mut java = receiver.broker.tool("org.apache.kafka.tools.ConsoleProducer");
     java.args(["--bootstrap-server", &receiver.broker.address().to_string(), "--topic", "telemetry"]);
     java.args(["--producer-property", "client.id=java"])
@@ -238,6 +225,18 @@ async fn a_broker_receives_the_metrics_that_the_kip_requires_as_from_javas_produ
     drop(input);
     assert!(java.wait().unwrap().success());
     assert_eq!(shape(&receiver.of("rust")), shape(&receiver.of("java")));
+
+    // Another subscription reaches a producer in use, by UNKNOWN_SUBSCRIPTION_ID.
+    let producer = receiver.producer("changed", &[]);
+    send_until(&receiver, &producer, "changed", 1).await;
+    receiver.subscribe("org.apache.kafka.producer.record.queue.", 100);
+    let begun = Instant::now();
+    let is_narrow = |push: &Push| push.points.iter().all(|point| point.name.contains(".record.queue."));
+    while !receiver.of("changed").last().is_some_and(is_narrow) {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", receiver.of("changed"));
+        send(&producer).await;
+    }
+    producer.close().await.unwrap();
     silent.close().await.unwrap();
     assert!(receiver.of("silent").is_empty());
 }
