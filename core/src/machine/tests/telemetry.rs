@@ -132,7 +132,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
     found
 }
 
-fn messages<'a>(bytes: &'a [u8], number: u64) -> Vec<&'a [u8]> {
+fn messages(bytes: &[u8], number: u64) -> Vec<&[u8]> {
     let found = fields(bytes).into_iter().filter(|(field, _)| *field == number);
     found.filter_map(|(_, field)| if let Field::Bytes(bytes) = field { Some(bytes) } else { None }).collect()
 }
