@@ -1,8 +1,9 @@
 //! Responses as hostile bytes: in frames, and of every API in every version.
 
 use kafka_batch_core::protocol::{
-    ApiKey, ApiVersionsResponse, FrameReader, InitProducerIdResponse, MetadataResponse, ProduceResponse, ProtocolError,
-    SaslAuthenticateResponse, SaslHandshakeResponse, correlation_id,
+    ApiKey, ApiVersionsResponse, FrameReader, GetTelemetrySubscriptionsResponse, InitProducerIdResponse,
+    MetadataResponse, ProduceResponse, ProtocolError, PushTelemetryResponse, SaslAuthenticateResponse,
+    SaslHandshakeResponse, correlation_id,
 };
 
 use crate::heap;
@@ -54,6 +55,8 @@ fn respond(frame: &[u8]) {
     each(ApiKey::InitProducerId, frame, |version| InitProducerIdResponse::decode(frame, version));
     each(ApiKey::SaslHandshake, frame, |version| SaslHandshakeResponse::decode(frame, version));
     each(ApiKey::SaslAuthenticate, frame, |version| SaslAuthenticateResponse::decode(frame, version));
+    each(ApiKey::PushTelemetry, frame, |version| PushTelemetryResponse::decode(frame, version));
+    each(ApiKey::GetTelemetrySubscriptions, frame, |version| GetTelemetrySubscriptionsResponse::decode(frame, version));
 }
 
 fn each<T: PartialEq + std::fmt::Debug>(api: ApiKey, frame: &[u8], decode: impl Fn(i16) -> Result<T, ProtocolError>) {

@@ -71,7 +71,22 @@ fn the_client_throttles_from_the_version_of_kip_219_on() {
     let found: Vec<_> = ApiKey::ALL.iter().copied().map(first).collect();
     assert_eq!(
         found,
-        [Some(6), Some(6), Some(2), None, Some(2), Some(1), Some(1), Some(1), Some(1), Some(1), None, Some(0)]
+        [
+            Some(6),
+            Some(6),
+            Some(2),
+            None,
+            Some(2),
+            Some(1),
+            Some(1),
+            Some(1),
+            Some(1),
+            Some(1),
+            None,
+            Some(0),
+            Some(0),
+            Some(0)
+        ]
     );
 }
 

@@ -2,8 +2,9 @@
 
 use kafka_batch_core::protocol::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiKey, ApiVersionsResponse, DescribeTransactionsResponse,
-    EndTxnResponse, FindCoordinatorResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse,
-    ProtocolErrorKind, SaslAuthenticateResponse, SaslHandshakeResponse, TxnOffsetCommitResponse, correlation_id,
+    EndTxnResponse, FindCoordinatorResponse, GetTelemetrySubscriptionsResponse, InitProducerIdResponse,
+    MetadataResponse, ProduceResponse, ProtocolErrorKind, PushTelemetryResponse, SaslAuthenticateResponse,
+    SaslHandshakeResponse, TxnOffsetCommitResponse, correlation_id,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,6 +60,8 @@ fn decode_all(frame: &[u8], version: i16) {
     let _ = TxnOffsetCommitResponse::decode(frame, version);
     let _ = SaslHandshakeResponse::decode(frame, version);
     let _ = SaslAuthenticateResponse::decode(frame, version);
+    let _ = GetTelemetrySubscriptionsResponse::decode(frame, version);
+    let _ = PushTelemetryResponse::decode(frame, version);
 }
 
 proptest! {

@@ -15,6 +15,7 @@ mod others;
 mod produce;
 mod requests;
 mod responses;
+mod telemetry;
 mod transactions;
 
 use std::fmt::Debug;

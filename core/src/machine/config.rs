@@ -106,6 +106,9 @@ pub struct MachineConfig {
     /// If the broker limits the session (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to 95 % of
     /// that time; then its pending responses are awaited, it is closed, and the next request opens a new one.
     pub sasl: Option<Sasl>,
+    /// `enable.metrics.push`: metrics are pushed to brokers that subscribe to them (KIP-714): those that the KIP requires of
+    /// producers. Default true. Brokers take none unless a plugin of theirs receives them.
+    pub enable_metrics_push: bool,
     /// Whether the driver encrypts connections with TLS. Affects only errors, which name the `security.protocol` in use
     /// and the one to try. Default false.
     pub over_tls: bool,
@@ -157,6 +160,7 @@ impl MachineConfig {
             down_conversion: DownConversion::default(),
             split_too_large: false,
             sasl: None,
+            enable_metrics_push: true,
             over_tls: false,
             notices: false,
         }

@@ -171,7 +171,14 @@ impl Connection {
 
     /// Returns `true` if another Produce request may be sent now.
     pub(super) fn has_capacity(&self, config: &MachineConfig, now: Instant) -> bool {
-        self.accepts_requests(now) && self.load() < config.max_in_flight()
+        // A push must not delay a batch.
+        let has_room = || self.load() < config.max_in_flight() + self.telemetry_in_flight();
+        self.accepts_requests(now) && (self.load() < config.max_in_flight() || has_room())
+    }
+
+    fn telemetry_in_flight(&self) -> usize {
+        let is_telemetry = |api| matches!(api, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry);
+        self.in_flight.iter().filter(|request| is_telemetry(request.api)).count()
     }
 
     /// Returns `true` if a request other than Produce may be sent now. The number of requests in flight does not

@@ -14,6 +14,7 @@ use crate::batch::SealedBatch;
 use crate::cause::{ConnectionError, TopicLookupError};
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
+use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
 use crate::send_error::CLOSED;
 use crate::time::{Instant, Timestamp};
@@ -116,6 +117,8 @@ pub enum Event {
     /// What the machine has done or found out, if [`MachineConfig::notices`](super::MachineConfig::notices) is set. For logs, metrics
     /// and traces.
     Notice(Notice),
+    /// A broker refuses the telemetry of this client (KIP-714), and no more is pushed. For logs.
+    TelemetryRefused(BrokerError),
     /// The producer is closed. This is the last event.
     Closed,
 }

@@ -135,6 +135,7 @@ mod schedule;
 mod scram;
 mod sequence;
 mod stats;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -168,7 +169,7 @@ pub use self::stats::{
 };
 pub use self::transactions::{OffsetsId, TransactionState};
 pub use self::transitions::Machine;
-pub use self::versions::{TransactionVersions, Versions};
+pub use self::versions::{TelemetryVersions, TransactionVersions, Versions};
 pub use self::write_queue::WriteQueue;
 pub use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,

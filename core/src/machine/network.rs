@@ -137,6 +137,13 @@ impl Network {
         }
     }
 
+    /// Returns the counters of each node that was connected to.
+    pub(super) fn counters_mut(&mut self) -> impl Iterator<Item = (Node, &mut BrokerCounters)> {
+        let connected = self.connections.values_mut().map(|connection| (connection.node, &mut *connection.counters));
+        let earlier = self.nodes.iter_mut().filter_map(|(node, state)| Some((*node, &mut state.earlier.as_mut()?.1)));
+        connected.chain(earlier)
+    }
+
     /// Returns the statistics of each node that was connected to.
     pub(super) fn stats(&self, now: Instant) -> impl Iterator<Item = BrokerStats> {
         self.nodes.values().filter_map(move |state| {
@@ -236,6 +243,14 @@ impl Network {
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
         let available = ready.filter(|(_, connection)| connection.accepts_requests(now));
+        available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
+    }
+
+    /// As [`least_loaded`](Self::least_loaded), of those whose broker takes telemetry.
+    pub(super) fn least_loaded_with_telemetry(&self, now: Instant) -> Option<ConnectionId> {
+        let takes_it =
+            |connection: &Connection| connection.versions().is_some_and(|versions| versions.telemetry.is_some());
+        let available = self.connections.iter().filter(|(_, each)| takes_it(each) && each.accepts_requests(now));
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 

@@ -43,6 +43,8 @@ pub(super) enum Timer {
     Transaction,
     /// Initialising transactions, or closing while one is being ended, is given up.
     TransactionDeadline,
+    /// Telemetry is due, or its last push is given up.
+    Telemetry,
 }
 
 /// The timers that are set.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::index::{PartitionIndex, TopicIndex};
 use super::partition_numbers::PartitionNumbers;
-use super::stats::TopicCounters;
+use super::stats::{TopicCounters, Window};
 
 /// The known topics, each with its known partitions.
 #[derive(Debug, Default)]
@@ -84,6 +84,14 @@ impl Topics {
     /// Returns the counters of a topic.
     pub(super) fn counters(&mut self, at: TopicIndex) -> &mut TopicCounters {
         &mut self.topics[at].counters
+    }
+
+    /// Returns the times in the queue of all topics, also of removed ones, with the longest since the last call.
+    pub(super) fn take_queue_window(&mut self) -> Window {
+        let Self { by_name, topics, removed, .. } = self;
+        let mut window = removed.as_mut().map(|removed| removed.take_queue_window()).unwrap_or_default();
+        by_name.values().for_each(|at| window.add(topics[*at].counters.take_queue_window()));
+        window
     }
 
     /// Returns the sum of the counters of removed topics.

@@ -17,6 +17,27 @@ pub struct Versions {
     pub init_producer_id: Option<i16>,
     /// The versions for transactions.
     pub transactions: TransactionVersions,
+    /// The versions for telemetry; `None` if the broker does not take any.
+    pub telemetry: Option<TelemetryVersions>,
+}
+
+/// The API versions for telemetry (KIP-714) to use with one broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TelemetryVersions {
+    /// The version of GetTelemetrySubscriptions.
+    pub get_telemetry_subscriptions: i16,
+    /// The version of PushTelemetry.
+    pub push_telemetry: i16,
+}
+
+impl TelemetryVersions {
+    fn from_response(response: &ApiVersionsResponse) -> Option<Self> {
+        Some(Self {
+            get_telemetry_subscriptions: response.choose(ApiKey::GetTelemetrySubscriptions)?,
+            push_telemetry: response.choose(ApiKey::PushTelemetry)?,
+        })
+    }
 }
 
 /// The API versions for transactions to use with one broker, each `None` if the broker does not support the API; and the level
@@ -104,6 +125,7 @@ impl Versions {
             metadata: required(ApiKey::Metadata)?,
             init_producer_id: response.choose(ApiKey::InitProducerId),
             transactions: TransactionVersions::from_response(response),
+            telemetry: TelemetryVersions::from_response(response),
         })
     }
 
@@ -111,7 +133,7 @@ impl Versions {
     pub(super) fn fallback(version: BrokerVersion) -> Self {
         let versions = |produce, metadata, init_producer_id: Option<i16>| {
             let transactions = init_producer_id.map_or_else(Default::default, |_| TransactionVersions::OLDEST);
-            Self { produce, metadata, init_producer_id, transactions }
+            Self { produce, metadata, init_producer_id, transactions, telemetry: None }
         };
         let no_throttle_time = "0.9".parse().is_ok_and(|nine: BrokerVersion| version < nine);
         match version.magic() {

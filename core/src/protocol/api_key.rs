@@ -30,6 +30,10 @@ pub enum ApiKey {
     SaslAuthenticate,
     /// Requests the state of transactions (KIP-664). Key 65.
     DescribeTransactions,
+    /// Requests which metrics to push (KIP-714). Key 71.
+    GetTelemetrySubscriptions,
+    /// Pushes metrics (KIP-714). Key 72.
+    PushTelemetry,
 }
 
 /// The properties of one API in the protocol guide.
@@ -58,6 +62,8 @@ impl ApiKey {
         Self::TxnOffsetCommit,
         Self::SaslAuthenticate,
         Self::DescribeTransactions,
+        Self::GetTelemetrySubscriptions,
+        Self::PushTelemetry,
     ];
 
     /// Returns the API's key on the wire.
@@ -116,6 +122,8 @@ impl ApiKey {
             Self::TxnOffsetCommit => (28, "TxnOffsetCommit", 5, Some(3), Some(1)),
             Self::SaslAuthenticate => (36, "SaslAuthenticate", 2, Some(2), None),
             Self::DescribeTransactions => (65, "DescribeTransactions", 0, Some(0), Some(0)),
+            Self::GetTelemetrySubscriptions => (71, "GetTelemetrySubscriptions", 0, Some(0), Some(0)),
+            Self::PushTelemetry => (72, "PushTelemetry", 0, Some(0), Some(0)),
         };
         Properties { code, name, newest, flexible_from, throttle_from }
     }

@@ -29,6 +29,8 @@
 //! | [TxnOffsetCommit](TxnOffsetCommitRequest) | 0–5 | KIP-98, KIP-447; v6 (topic ids) is Kafka 4.4 |
 //! | [SaslAuthenticate](SaslAuthenticateRequest) | 0–2 | KIP-152 |
 //! | [DescribeTransactions](DescribeTransactionsRequest) | 0 | KIP-664 |
+//! | [GetTelemetrySubscriptions](GetTelemetrySubscriptionsRequest) | 0 | KIP-714 |
+//! | [PushTelemetry](PushTelemetryRequest) | 0 | KIP-714 |
 //!
 //! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
 //! Apache Kafka. A field that a version does not have is decoded as the default that Kafka documents for it.
@@ -49,10 +51,12 @@ mod error;
 mod error_code;
 mod find_coordinator;
 mod frame;
+mod get_telemetry_subscriptions;
 mod init_producer_id;
 mod metadata;
 mod primitives;
 mod produce;
+mod push_telemetry;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod txn_offset_commit;
@@ -75,6 +79,7 @@ pub use self::find_coordinator::{
     CoordinatorEndpoint, CoordinatorType, FindCoordinatorRequest, FindCoordinatorResponse,
 };
 pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
+pub use self::get_telemetry_subscriptions::{GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, RequestedTopics,
@@ -84,6 +89,7 @@ pub use self::produce::{
     ProduceRequest, ProduceResponse, TopicNameOrId, TopicProduceData, TopicProduceResponse,
 };
 pub(crate) use self::produce::{ProduceEncoder, ProduceSettings, TopicRef, read_produce_response};
+pub use self::push_telemetry::{PushTelemetryRequest, PushTelemetryResponse};
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 pub use self::txn_offset_commit::{

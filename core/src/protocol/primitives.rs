@@ -67,6 +67,10 @@ impl<'a> Reader<'a> {
         Ok(self.fixed::<1>()? != [0])
     }
 
+    pub(super) fn i8(&mut self) -> Result<i8, ProtocolError> {
+        Ok(i8::from_be_bytes(self.fixed()?))
+    }
+
     pub(super) fn i16(&mut self) -> Result<i16, ProtocolError> {
         Ok(i16::from_be_bytes(self.fixed()?))
     }

@@ -29,7 +29,7 @@ pub(crate) enum Request {
     /// Print the releases.
     List,
     /// Start a broker and run a command.
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// A command to run with a broker.
@@ -89,7 +89,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request
     }
     let release = release.ok_or_else(|| UsageError("--kafka is missing".to_owned()))?;
     let program = words.next().ok_or_else(|| UsageError("the command to run is missing".to_owned()))?;
-    Ok(Request::Run(Run { release, options, program, arguments: words.collect() }))
+    Ok(Request::Run(Box::new(Run { release, options, program, arguments: words.collect() })))
 }
 
 fn text(word: OsString) -> Result<String, UsageError> {

@@ -27,6 +27,8 @@ pub struct Options {
     /// Libraries (`group:name:version`) that the release's own artifacts do not depend on, although Kafka's distribution has
     /// them.
     pub libraries: Vec<String>,
+    /// Folders with the classes of plugins.
+    pub class_path: Vec<PathBuf>,
     /// System properties of its Java.
     pub properties: Vec<(String, String)>,
     /// The size of its heap.
@@ -42,6 +44,7 @@ impl Default for Options {
             listeners: Vec::new(),
             format: Vec::new(),
             libraries: Vec::new(),
+            class_path: Vec::new(),
             properties: Vec::new(),
             heap_mib: 512,
             start_limit: Duration::from_secs(120),
@@ -49,8 +52,12 @@ impl Default for Options {
     }
 }
 
-/// Returns the class path of a release, followed by these libraries.
-pub(crate) fn with_libraries(class_path: String, libraries: &[String]) -> Result<String, StartError> {
+/// Returns the class path of a release, followed by the libraries and plugins of these options.
+pub(crate) fn with_libraries(mut class_path: String, options: &Options) -> Result<String, StartError> {
+    let Options { libraries, class_path: plugins, .. } = options;
+    for folder in plugins {
+        class_path = format!("{class_path}:{}", folder.display());
+    }
     if libraries.is_empty() {
         return Ok(class_path);
     }
@@ -95,7 +102,7 @@ impl Broker {
         let node = Node {
             version: release.version,
             java,
-            class_path: with_libraries(jars.broker, &options.libraries)?,
+            class_path: with_libraries(jars.broker, options)?,
             identity: match release.quorum {
                 Quorum::KRaft => Identity::Cluster(random::cluster_id()),
                 Quorum::ZooKeeper => Identity::Broker(random::broker_id()),

@@ -87,7 +87,7 @@ impl Cluster {
             Ok(Node {
                 version: release.version,
                 java: java.clone(),
-                class_path: with_libraries(Jars::prepare(release)?.broker, &options.each.libraries)?,
+                class_path: with_libraries(Jars::prepare(release)?.broker, &options.each)?,
                 identity: Identity::Member { cluster_id: cluster_id.clone(), node_id },
                 folder: folder.path().join(format!("node-{node_id}")),
                 properties: options.each.properties.clone(),

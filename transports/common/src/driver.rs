@@ -308,6 +308,7 @@ impl Driver {
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Transaction(event) => self.transactions.complete(event),
             Event::Notice(notice) => self.on_notice(notice),
+            Event::TelemetryRefused(error) => log::warn!("no telemetry is pushed any more: {error}"),
             Event::Closed => self.end(true),
             _ => {}
         }

@@ -359,6 +359,7 @@ mod tests {
             .partitioner_rack_aware(true)
             .acks(Acks::Leader)
             .enable_idempotence(false)
+            .enable_metrics_push(false)
             .transactional_id("orders-7")
             .transaction_timeout(seconds(12))
             .max_in_flight_requests_per_connection(3)

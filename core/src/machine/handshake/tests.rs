@@ -50,7 +50,13 @@ fn an_old_broker_gets_api_versions_in_its_own_version() {
         Ok(HandshakeStep::Ready { versions, .. }) => {
             assert_eq!(
                 versions,
-                Versions { produce: 2, metadata: 1, init_producer_id: None, transactions: Default::default() }
+                Versions {
+                    produce: 2,
+                    metadata: 1,
+                    init_producer_id: None,
+                    transactions: Default::default(),
+                    telemetry: None
+                }
             );
             assert_eq!(versions.magic(), Magic::V1);
         }
@@ -120,7 +126,8 @@ fn refusals_name_the_reason() {
         other => panic!("{other:?}"),
     }
     let channel = Channel::Requests { version: 0, correlation: AUTHENTICATE };
-    let versions = Versions { produce: 7, metadata: 5, init_producer_id: None, transactions: Default::default() };
+    let versions =
+        Versions { produce: 7, metadata: 5, init_producer_id: None, transactions: Default::default(), telemetry: None };
     let waiting = Authenticate {
         session: SaslSession { version: 1, channel, versions },
         channel,

@@ -54,8 +54,13 @@ impl World {
     }
 
     fn path_to(broker: i32) -> SendPath {
-        let versions =
-            Versions { produce: 3, metadata: 1, init_producer_id: Some(0), transactions: Default::default() };
+        let versions = Versions {
+            produce: 3,
+            metadata: 1,
+            init_producer_id: Some(0),
+            transactions: Default::default(),
+            telemetry: None,
+        };
         SendPath {
             connection: ConnectionId::from_u64(0),
             broker,
@@ -412,7 +417,13 @@ fn batches_to_a_topic_that_was_created_again_are_not_pipelined_until_one_is_acce
 #[test]
 fn what_may_be_written_is_not_sent_to_a_broker_that_detects_no_duplicates() {
     let old = SendPath {
-        versions: Versions { produce: 2, metadata: 1, init_producer_id: None, transactions: Default::default() },
+        versions: Versions {
+            produce: 2,
+            metadata: 1,
+            init_producer_id: None,
+            transactions: Default::default(),
+            telemetry: None,
+        },
         is_idempotent: false,
         ..World::path_to(BROKER)
     };

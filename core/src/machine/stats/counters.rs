@@ -19,7 +19,26 @@ const LARGEST_LIMIT: usize = i32::MAX as usize;
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
     total: u64,
+    /// The longest since the last call of [`take_window`](Self::take_window).
     max: u64,
+    /// The longest before.
+    earlier_max: u64,
+}
+
+/// Times so far, and the longest of those since the last call. In nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::machine) struct Window {
+    pub(in crate::machine) count: u64,
+    pub(in crate::machine) total: u64,
+    pub(in crate::machine) max: u64,
+}
+
+impl Window {
+    pub(in crate::machine) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.total = self.total.saturating_add(other.total);
+        self.max = self.max.max(other.max);
+    }
 }
 
 impl Times {
@@ -32,10 +51,18 @@ impl Times {
     fn add(&mut self, other: &Self) {
         self.total = self.total.saturating_add(other.total);
         self.max = self.max.max(other.max);
+        self.earlier_max = self.earlier_max.max(other.earlier_max);
     }
 
-    const fn timing(&self, count: u64) -> Timing {
-        Timing::new(count, Duration::from_nanos(self.total), Duration::from_nanos(self.max))
+    fn timing(&self, count: u64) -> Timing {
+        let max = self.max.max(self.earlier_max);
+        Timing::new(count, Duration::from_nanos(self.total), Duration::from_nanos(max))
+    }
+
+    fn take_window(&mut self, count: u64) -> Window {
+        let max = core::mem::take(&mut self.max);
+        self.earlier_max = self.earlier_max.max(max);
+        Window { count, total: self.total, max }
     }
 }
 
@@ -159,6 +186,12 @@ impl TopicCounters {
         }
     }
 
+    /// Returns the times in the queue, with the longest since the last call.
+    pub(in crate::machine) fn take_queue_window(&mut self) -> Window {
+        let SentCounter { sent, resent, queued, .. } = &mut self.sent;
+        queued.take_window(sent.batches - resent.batches)
+    }
+
     pub(in crate::machine) fn add(&mut self, other: &Self) {
         let Self { accepted, sealed_bytes, largest, sent, .. } = other;
         self.accepted.iter_mut().zip(accepted).for_each(|(sum, other)| sum.add(other));
@@ -276,6 +309,20 @@ impl BrokerCounters {
     /// Adds the throttle time of a Produce response, if there is one.
     pub(in crate::machine) fn on_produce_throttle(&mut self, nanos: u64) {
         self.throttle.record(nanos);
+    }
+
+    pub(in crate::machine) const fn established(&self) -> u64 {
+        self.established
+    }
+
+    /// Returns the latencies of Produce requests, with the longest since the last call.
+    pub(in crate::machine) fn take_latency_window(&mut self) -> Window {
+        self.latency.take_window(self.produce_responses)
+    }
+
+    /// Returns the throttle times of Produce responses, with the longest since the last call.
+    pub(in crate::machine) fn take_throttle_window(&mut self) -> Window {
+        self.throttle.take_window(self.produce_responses)
     }
 
     /// Returns the statistics of a node without a connection.

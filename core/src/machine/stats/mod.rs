@@ -10,9 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub(super) use self::counters::{BrokerCounters, SentCounter, TopicCounters};
+pub(super) use self::counters::{BrokerCounters, SentCounter, TopicCounters, Window};
 use crate::cause::BrokerAddress;
-use crate::protocol::ErrorCode;
+use crate::protocol::{ErrorCode, Uuid};
 use crate::time::Instant;
 
 /// What a producer has done so far, and its present state: the result of [`Machine::stats`](super::Machine::stats).
@@ -46,6 +46,8 @@ pub struct Stats {
     pub buffer: BufferStats,
     /// `metadata-age`: the time since the last Metadata response that was used. `None` before the first.
     pub metadata_age: Option<Duration>,
+    /// The id of this client instance (KIP-714), which the first broker has assigned that takes telemetry. `None` before.
+    pub client_instance_id: Option<Uuid>,
 }
 
 impl Stats {

@@ -19,6 +19,7 @@ mod responses;
 mod retries;
 mod sizes;
 mod stats;
+mod telemetry;
 mod topics;
 mod transactions;
 mod turns;
@@ -140,6 +141,8 @@ struct World {
     init_producer_id: i16,
     /// The transaction coordinator, if the brokers have transactions.
     transactions: Option<transactions::FakeCoordinator>,
+    /// What subscribes to telemetry, if the brokers take it.
+    telemetry: Option<telemetry::Subscriber>,
     /// The session lifetime in milliseconds, if the brokers require SASL.
     session: Option<i64>,
     /// Whether SASL authentication fails.
@@ -193,6 +196,7 @@ impl World {
             produce: 3,
             init_producer_id: 0,
             transactions: None,
+            telemetry: None,
             session: None,
             rejects_credentials: false,
             sasl_error: 0,
@@ -279,11 +283,15 @@ impl World {
                 return coordinator.answer(request);
             }
         }
+        if let Some(subscriber) = self.telemetry.as_mut().filter(|subscriber| subscriber.answers(request.api)) {
+            return subscriber.answer(request);
+        }
         let body = match request.api {
             18 => {
-                let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];
+                let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1), (71, 0), (72, 0)];
                 let has_producer_ids = self.produce >= 3 && self.init_producer_id >= 0;
                 let apis = apis.iter().filter(|(api, _)| *api != 22 || has_producer_ids);
+                let apis = apis.filter(|(api, _)| ![71, 72].contains(api) || self.telemetry.is_some());
                 let apis = apis.filter(|(api, _)| ![17, 36].contains(api) || self.session.is_some());
                 let mut body = vec![0, 0, apis.clone().count() as u8 + 1];
                 for (api, newest) in apis {

@@ -18,7 +18,13 @@ fn the_first_batch_connects_and_is_delivered() {
         Event::Delivered { delivery, .. } => assert_eq!(delivery.offset(1), Some(101)),
         other => panic!("{other:?}"),
     }
-    let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0), transactions: Default::default() };
+    let versions = Versions {
+        produce: 3,
+        metadata: 1,
+        init_producer_id: Some(0),
+        transactions: Default::default(),
+        telemetry: None,
+    };
     assert_eq!(world.ready, [(9092, versions), (9001, versions)]);
     assert_eq!(versions.magic(), Magic::V2);
     assert_eq!(world.producer.bytes_buffered(), 0);

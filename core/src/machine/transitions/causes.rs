@@ -67,7 +67,8 @@ impl Machine {
                 | InFlightRequest::Coordinator(_)
                 | InFlightRequest::Transaction(_)
                 | InFlightRequest::OffsetCommit(_)
-                | InFlightRequest::Markers => false,
+                | InFlightRequest::Markers
+                | InFlightRequest::Telemetry { .. } => false,
             };
             let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;

@@ -162,6 +162,7 @@ impl Machine {
         if let Some(transactions) = &mut self.transactions {
             transactions.on_versions(&versions.transactions);
         }
+        self.start_telemetry(versions);
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }

@@ -12,6 +12,7 @@ mod rebootstrap;
 mod recovery;
 mod responses;
 mod stats;
+mod telemetry;
 mod token;
 mod transaction_commands;
 mod transaction_coordinators;
@@ -48,6 +49,7 @@ use super::misuse::{Misuse, MisuseDetector};
 use super::network::Network;
 use super::partition::{Effect, Partition, TransitionContext};
 use super::schedule::Wait;
+use super::telemetry::Telemetry;
 use super::timers::{Timer, Timers};
 use super::token::Tokens;
 use super::transactions::Transactions;
@@ -97,6 +99,8 @@ pub struct Machine {
     buffer_exhausted: u64,
     misuse: MisuseDetector,
     tokens: Tokens,
+    /// `None` until a broker takes telemetry.
+    telemetry: Option<Box<Telemetry>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +161,7 @@ impl Machine {
             buffer_exhausted: 0,
             misuse: MisuseDetector::default(),
             tokens: Tokens::default(),
+            telemetry: None,
         }
     }
 
@@ -187,6 +192,7 @@ impl Machine {
         self.dirty = true;
         self.misuse.on_change(self.now);
         if mode == CloseMode::Immediate {
+            self.telemetry = None;
             self.abandon_everything();
             self.abandon_transaction();
         }
@@ -328,7 +334,7 @@ impl Machine {
                 return Some(request);
             }
         }
-        self.request_identity().or_else(|| self.request_metadata())
+        self.request_identity().or_else(|| self.request_metadata()).or_else(|| self.request_telemetry())
     }
 
     fn on_timer(&mut self, timer: Timer) {
@@ -349,7 +355,11 @@ impl Machine {
             Timer::Rebootstrap => self.on_rebootstrap_due(),
             Timer::Throttle(id) => self.capacity_changed(id),
             // Nothing else is to be done: every poll checks whether these are to be requested.
-            Timer::MetadataRetry | Timer::ProducerId | Timer::Transaction | Timer::TransactionDeadline => {}
+            Timer::MetadataRetry
+            | Timer::ProducerId
+            | Timer::Transaction
+            | Timer::TransactionDeadline
+            | Timer::Telemetry => {}
         }
     }
 
@@ -384,7 +394,7 @@ impl Machine {
         if self.lifecycle != Lifecycle::Closing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
             return;
         }
-        if !self.is_transaction_settled() {
+        if !self.is_transaction_settled() || !self.end_telemetry() {
             return;
         }
         self.lifecycle = Lifecycle::Closed;

@@ -12,6 +12,7 @@ use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::partition::{ProduceResult, ReceivedResponse};
 use crate::machine::schedule::Condition;
+use crate::machine::telemetry::TelemetryRequest;
 use crate::machine::transactions::request::{CoordinatorKey, TransactionRequest};
 use crate::protocol::{ApiKey, PartitionProduceResponse, TopicRef, Uuid, read_produce_response};
 
@@ -34,6 +35,11 @@ pub(super) enum InFlightRequest {
     OffsetCommit(String),
     /// DescribeTransactions: whether the markers of the last transaction are written.
     Markers,
+    Telemetry {
+        request: TelemetryRequest,
+        /// The size of the pushed metrics, in bytes.
+        size: usize,
+    },
 }
 
 /// The requests without a response, of each connection in the order in which they were sent.
@@ -115,6 +121,9 @@ impl Machine {
             Some(InFlightRequest::Transaction(request)) => self.on_transaction_response(id, version, frame, request),
             Some(InFlightRequest::OffsetCommit(group)) => self.on_offset_commit(id, version, frame, group),
             Some(InFlightRequest::Markers) => self.on_markers(id, version, frame),
+            Some(InFlightRequest::Telemetry { request, size }) => {
+                self.on_telemetry_response((id, version), frame, request, size);
+            }
             None => {}
         }
     }
@@ -134,6 +143,7 @@ impl Machine {
             InFlightRequest::Transaction(request) => self.on_no_transaction_response(&request),
             InFlightRequest::OffsetCommit(_) => self.offset_commit_unanswered(),
             InFlightRequest::Markers => self.markers_unknown(),
+            InFlightRequest::Telemetry { .. } => self.on_no_telemetry_response(),
         }
     }
 

@@ -20,6 +20,14 @@ impl Machine {
             ..BufferStats::default()
         };
         let metadata_age = self.refresh.last_response().map(|last| now.since(last));
-        Stats { at: now, total, topics, brokers: self.network.stats(now).collect(), buffer, metadata_age }
+        Stats {
+            at: now,
+            total,
+            topics,
+            brokers: self.network.stats(now).collect(),
+            buffer,
+            metadata_age,
+            client_instance_id: self.telemetry.as_ref().and_then(|telemetry| telemetry.client_instance_id()),
+        }
     }
 }

@@ -105,6 +105,7 @@ fn apply(config: ProducerConfig, machine: &mut machine::MachineConfig) {
     set(&mut machine.client_id, config.client_id);
     set(&mut machine.acks, config.acks);
     set(&mut machine.enable_idempotence, config.enable_idempotence);
+    set(&mut machine.enable_metrics_push, config.enable_metrics_push);
     machine.transactional_id = config.transactional_id;
     set(&mut machine.transaction_timeout, config.transaction_timeout);
     set(&mut machine.max_in_flight_requests_per_connection, config.max_in_flight_requests_per_connection);

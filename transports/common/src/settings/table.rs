@@ -230,6 +230,8 @@ settings! {
     enable_idempotence(bool): bool = SWITCH, "enable.idempotence", Value("true"),
         "Prevents retries from duplicating or reordering batches. If it is not set, it is off with other `acks` than `all` and \
          with more than 5 requests in flight; if it is set, these are errors";
+    enable_metrics_push(bool): bool = SWITCH, "enable.metrics.push", Value("true"),
+        "Pushes the metrics that the cluster subscribes to (KIP-714), if a plugin of its brokers receives any";
     transactional_id(impl Into<String>): String = OrUnset(Text { longest: i16::MAX as usize }), "transactional.id", Described("none"),
         "The name of a [transactional producer](crate::TransactionalProducer). Each one that is alive at the same time needs a name \
          of its own, and keeps it when it is restarted. Needs `acks=all` and idempotence";

@@ -53,6 +53,7 @@ fn every_setting_has_its_effect() {
         ("partitioner.rack.aware", "True"),
         ("acks", "1"),
         ("enable.idempotence", "false"),
+        ("enable.metrics.push", "false"),
         ("transaction.timeout.ms", "18"),
         ("max.in.flight.requests.per.connection", "2"),
         ("request.timeout.ms", "3"),
@@ -115,6 +116,7 @@ fn every_setting_has_its_effect() {
     let millis = Duration::from_millis;
     assert_eq!(machine.bootstrap_servers, [("localhost".to_owned(), 9092)]);
     assert_eq!((machine.client_id.as_str(), machine.acks, machine.enable_idempotence), ("me", Acks::Leader, false));
+    assert!(!machine.enable_metrics_push);
     assert_eq!(machine.max_in_flight_requests_per_connection, 2);
     assert_eq!((machine.transactional_id, machine.transaction_timeout), (None, millis(18)));
     assert_eq!((machine.request_timeout, machine.delivery_timeout), (millis(3), millis(4)));
