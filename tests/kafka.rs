@@ -10,6 +10,7 @@ mod broker;
 mod cleaner;
 #[path = "kafka/driven.rs"]
 mod driven;
+#[allow(dead_code, reason = "its transactions are used by the example")]
 #[path = "../docs/blocking_driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]

@@ -4,6 +4,7 @@
 //! Run with `cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
 //! `1.1` and `2.8`.
 
+#[allow(dead_code, reason = "its transactions are used by the example")]
 #[path = "../docs/blocking_driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]
