@@ -95,6 +95,10 @@ pub mod guide {}
 #[cfg(any(doc, doctest))]
 pub mod metrics {}
 
+#[doc = include_str!("../docs/settings.md")]
+#[cfg(any(doc, doctest))]
+pub mod settings {}
+
 #[doc = include_str!("../docs/exactly_once.md")]
 #[cfg(any(doc, doctest))]
 pub mod exactly_once {}

@@ -103,9 +103,9 @@ impl Receiver {
         let java = kafka_batch_brokers::java().unwrap();
         let classes = class_path("clients/4.4.0", &["org.apache.kafka:kafka-clients:4.4.0".to_owned()]).unwrap();
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telemetry/Receiver.java");
-        let compiler = java.with_file_name("javac");
-        let compiler = if compiler.exists() { compiler } else { "javac".into() };
-        run(Command::new(compiler).args(["-nowarn", "-cp", &classes, "-d"]).arg(&folder.0).arg(source));
+        // The compiler of the runtime, because a runtime need not have a program `javac`.
+        let compiler = ["-m", "jdk.compiler/com.sun.tools.javac.Main"];
+        run(Command::new(java).args(compiler).args(["-nowarn", "-cp", &classes, "-d"]).arg(&folder.0).arg(source));
         let options = Options {
             config: vec![("metric.reporters".to_owned(), "Receiver".to_owned())],
             class_path: vec![folder.0.clone()],
@@ -114,7 +114,8 @@ impl Receiver {
         };
         let broker = Broker::start(Release::find("4.4.0").unwrap(), &options).unwrap();
         let receiver = Self { broker, file, _folder: folder };
-        receiver.subscribe("org.apache.kafka.producer.", 300);
+        // The first push comes after half of it at the earliest, and must find that a Produce request was answered.
+        receiver.subscribe("org.apache.kafka.producer.", 1_000);
         receiver
     }
 

@@ -134,8 +134,13 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(rejected) = sent {
-            if !matches!(rejected.kind, MachineSendErrorKind::Full { .. }) {
-                return Err(Failure::new(rejected, "give a smaller --batch-size"));
+            match rejected.kind {
+                // If the transaction can only be aborted, the next events include that of a failed batch, which has the cause.
+                MachineSendErrorKind::Full { .. } | MachineSendErrorKind::TransactionAborted => {}
+                _ => {
+                    self.abort();
+                    return Err(Failure::new(rejected, "give a smaller --batch-size"));
+                }
             }
             self.next_event()?;
             sent = self.producer.send(*rejected.batch, rejected.to);

@@ -106,7 +106,8 @@ impl Application {
         while let Some(event) = self.producer.next_event(Self::EVENT_TIMEOUT) {
             match event {
                 Event::Transaction(TransactionEvent::Aborted(Err(error))) => print_error(format_args!("{error}")),
-                Event::Transaction(TransactionEvent::Aborted(Ok(())) | TransactionEvent::Committed(_)) => {}
+                Event::Transaction(TransactionEvent::Committed(Err(error))) => print_error(format_args!("{error}")),
+                Event::Transaction(TransactionEvent::Aborted(Ok(())) | TransactionEvent::Committed(Ok(()))) => {}
                 _ => continue,
             }
             return;

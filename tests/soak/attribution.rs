@@ -49,7 +49,7 @@ pub(crate) const RECOVERY: u64 = 3_000;
 /// injected fault does.
 pub(crate) fn explanation(faults: &[Injected], sent: u64, ended: u64) -> Option<Kind> {
     let in_effect = |fault: &&Injected| fault.begin <= ended && sent <= fault.end + RECOVERY;
-    let duration = |fault: &Injected| ended.min(fault.end + RECOVERY) - sent.max(fault.begin);
+    let duration = |fault: &Injected| ended.min(fault.end + RECOVERY).saturating_sub(sent.max(fault.begin));
     let faults = faults.iter().filter(|fault| fault.kind != Kind::Certificates);
     let rank = |fault: &&Injected| (fault.kind != Kind::SlowBrokers, duration(fault));
     faults.filter(in_effect).max_by_key(rank).map(|fault| fault.kind)

@@ -44,7 +44,7 @@ impl ProducerContext for Slow {
 
     fn delivery(&self, _: &DeliveryResult<'_>, begin: Box<u64>) {
         let end = now();
-        if end - *begin >= SLOW {
+        if end.saturating_sub(*begin) >= SLOW {
             self.0.lock().unwrap().push(Injected { kind: Kind::SlowBrokers, begin: *begin, end });
         }
     }

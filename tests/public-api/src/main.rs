@@ -19,13 +19,13 @@ use std::{env, fs, io};
 /// A published crate and the features with which it is listed: all of them, except those without items of their own.
 const CRATES: [(&str, &str); 8] = [
     ("kafka-batch-core", "std,gzip,snappy,lz4,zstd,json,proptest"),
-    ("kafka-batch-transport", "tls,oauth"),
-    ("kafka-batch-tokio", "tls"),
-    ("kafka-batch-async-std", "async-std,smol,tls"),
-    ("kafka-batch-rdkafka", "zstd"),
+    ("kafka-batch-transport", "tls,oauth,metrics,tracing"),
+    ("kafka-batch-tokio", "tls,metrics,tracing"),
+    ("kafka-batch-async-std", "async-std,smol,tls,metrics,tracing"),
+    ("kafka-batch-rdkafka", "zstd,tracing"),
     ("kafka-batch-testing", "proptest,tls"),
     ("kafka-batch-simulated", "proptest"),
-    ("kafka-batch", "zstd,rdkafka,tokio,async-std,smol,tls,oauth,proptest"),
+    ("kafka-batch", "zstd,rdkafka,tokio,async-std,smol,tls,oauth,metrics,tracing,proptest"),
 ];
 
 /// Exit code if the toolchain's rustdoc JSON cannot be read.

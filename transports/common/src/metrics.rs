@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::machine::{AcceptedStats, BatchStats, BrokerStats, SendReason, Stats, TopicStats};
+use kafka_batch_core::machine::{AcceptedStats, BatchStats, BrokerAddress, BrokerStats, SendReason, Stats, TopicStats};
 use metrics::{Label, SharedString, Unit};
 
 /// Publishes the statistics of one producer through the crate [`metrics`], to whatever recorder the program has installed, such as
@@ -14,7 +14,8 @@ use metrics::{Label, SharedString, Unit};
 /// Names are those of the [table of statistics](https://docs.rs/kafka-batch/latest/kafka_batch/metrics/) after `kafka_producer_`.
 /// Each metric has the label `client_id`; those of topics `topic`; those of brokers `node_id` (`bootstrap` while it is not known) and
 /// `broker`, its address; accepted batches `reason`; errors of brokers `error`, with Kafka's name. A time is a counter of
-/// nanoseconds, `…_ns_total`, a counter `…_count`, and a gauge of seconds, `…_max`.
+/// nanoseconds, `…_ns_total`, a counter `…_count`, and a gauge of seconds, `…_max`. Three have other names than in the table:
+/// `accepted_{batch,record,byte,limit}_total`, `response_error_total` and `connection_count`.
 ///
 /// ```
 /// use kafka_batch_core::machine::Stats;
@@ -245,9 +246,14 @@ impl StatsRecorder {
                 Some(id) => other.address.id == Some(id), // its address may have changed
                 None => other.address == *address,
             });
-            let id = address.id.map_or_else(|| "bootstrap".to_owned(), |id| id.to_string());
-            let labels = with(&labels, "node_id", id);
-            let labels = with(&labels, "broker", format!("{}:{}", address.host, address.port));
+            if let Some(moved) = before.filter(|before| before.address != *address) {
+                // The gauges with its earlier address would keep their values.
+                let labels = of_broker(&labels, &moved.address);
+                for (name, ..) in &BROKER_GAUGES {
+                    metrics::gauge!(*name, labels.clone()).set(0.0);
+                }
+            }
+            let labels = of_broker(&labels, address);
             count(&BROKER_COUNTERS, broker, before, &labels);
             set(&BROKER_GAUGES, broker, &labels);
         }
@@ -280,6 +286,12 @@ fn record_errors(batches: &BatchStats, before: Option<&BatchStats>, labels: &[La
         let before = before.map(|before| before.unknown_error_total);
         increment(ERRORS.0, batches.unknown_error_total, before, with(labels, "error", "unknown"));
     }
+}
+
+fn of_broker(labels: &[Label], address: &BrokerAddress) -> Vec<Label> {
+    let id = address.id.map_or_else(|| "bootstrap".to_owned(), |id| id.to_string());
+    let labels = with(labels, "node_id", id);
+    with(&labels, "broker", format!("{}:{}", address.host, address.port))
 }
 
 fn with(labels: &[Label], name: &'static str, value: impl Into<SharedString>) -> Vec<Label> {

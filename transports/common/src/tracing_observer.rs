@@ -34,7 +34,7 @@ const TARGET: &str = "kafka_batch";
 /// | `messaging.kafka.offset` | the offset, if the batch has one record |
 /// | `kafka_batch.base_offset` | the offset of the first record |
 /// | `kafka_batch.size` | the size before compression, in bytes |
-/// | `error.type` | after a failure: Kafka's name of the broker's error, such as `MESSAGE_TOO_LARGE`; `timeout`, `unknown_partition`, `conversion`, `codec`, `seal`, `too_large`, `request`, `transaction_aborted`, `closed`, `stopped`, `transport`; `not_accepted` if the caller of the producer has the error; `_OTHER` |
+/// | `error.type` | after a failure: Kafka's name of the broker's error, such as `MESSAGE_TOO_LARGE`; `timeout`, `unknown_partition`, `conversion`, `codec`, `seal`, `too_large`, `request`, `transaction_aborted`, `closed`, `stopped`, `transport`; `not_accepted` if the caller has the error or has dropped the future, and if the producer's task has panicked; `_OTHER` |
 /// | `kafka_batch.fate` | after a failure: `not written`, `written` or `unknown, perhaps written`, if it is the same for all records |
 /// | `otel.name`, `otel.kind`, `otel.status_code`, `otel.status_description` | what the crate `tracing-opentelemetry` makes name, kind and status of the span of |
 ///

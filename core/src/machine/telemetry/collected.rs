@@ -60,6 +60,17 @@ impl Measured {
         Baseline { at: Some(now), measured: self }
     }
 
+    /// Includes the longest times of what was measured earlier, and was not pushed.
+    pub(in crate::machine) fn include_longest(&mut self, Baseline { measured: earlier, .. }: &Baseline) {
+        self.throttle.max = self.throttle.max.max(earlier.throttle.max);
+        self.queue.max = self.queue.max.max(earlier.queue.max);
+        for (id, window) in &mut self.latencies {
+            if let Some(earlier) = earlier.latencies.get(id) {
+                window.max = window.max.max(earlier.max);
+            }
+        }
+    }
+
     /// Returns the selected metrics of the time since the baseline, as OpenTelemetry's `MetricsData`; without those of brokers if
     /// `is_short`. `None` if there is none: an average needs something that was measured.
     pub(in crate::machine) fn encode(

@@ -43,6 +43,8 @@ pub(super) struct Telemetry {
     baseline: Baseline,
     /// The baseline of the next push, if the broker takes the one in flight.
     next_baseline: Option<Baseline>,
+    /// What was measured for the last push, if no broker has taken it.
+    not_pushed: Option<Baseline>,
 }
 
 /// A request of telemetry.
@@ -106,6 +108,7 @@ impl Telemetry {
             termination: None,
             baseline: Baseline::default(),
             next_baseline: None,
+            not_pushed: None,
         }
     }
 
@@ -120,6 +123,11 @@ impl Telemetry {
 
     pub(super) const fn baseline(&self) -> &Baseline {
         &self.baseline
+    }
+
+    /// Returns what was measured for the last push, if no broker has taken it.
+    pub(super) const fn not_pushed(&self) -> Option<&Baseline> {
+        self.not_pushed.as_ref()
     }
 
     /// Returns the request that may be sent now.
@@ -239,19 +247,23 @@ impl Telemetry {
         self.terminated();
         let next_baseline = self.next_baseline.take();
         if code.is_error() {
+            self.not_pushed = next_baseline;
             if let Some(subscription) = self.subscription.as_mut().filter(|_| code == ErrorCode::TELEMETRY_TOO_LARGE) {
                 subscription.max_bytes = subscription.max_bytes.min(size.saturating_sub(1));
             }
             return self.on_error(code, self.interval(), now);
         }
         self.baseline = next_baseline.unwrap_or_default();
+        self.not_pushed = None;
         self.wait(now, self.interval());
         None
     }
 
     /// Records that there is no response to the request in flight.
     pub(super) fn on_no_response(&mut self, now: Instant) {
-        self.next_baseline = None;
+        if let Some(next_baseline) = self.next_baseline.take() {
+            self.not_pushed = Some(next_baseline);
+        }
         self.terminated();
         if let Some(request) = self.in_flight.take() {
             let wait = match request {
@@ -302,7 +314,7 @@ impl Telemetry {
     }
 }
 
-/// Returns the labels of the client: those that KIP-714 has for producers.
+/// Returns the labels of the client: those that KIP-714 has for producers, without `client_rack`, which the machine does not know.
 pub(super) fn labels(config: &MachineConfig) -> impl Iterator<Item = (&'static str, &str)> {
     config.transactional_id.as_deref().map(|id| ("transactional_id", id)).into_iter()
 }

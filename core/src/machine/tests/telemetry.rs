@@ -258,6 +258,24 @@ fn averages_are_those_since_the_last_push_and_sums_are_as_the_subscription_wants
 }
 
 #[test]
+fn the_longest_times_are_those_since_the_last_push_that_a_broker_has_taken() {
+    let mut world = world(|_| {});
+    world.send(&["x"], 0);
+    world.pass(at(15_000));
+    let request = world.pipeline(&["y"]).pop().unwrap();
+    world.pass(at(15_040));
+    world.reply(&request, ErrorCode::NONE);
+    let before = world.subscriber().pushes.len();
+    let refused = Some(ErrorCode::THROTTLING_QUOTA_EXCEEDED.0);
+    world.telemetry.as_mut().unwrap().push_errors.push_back(refused);
+    world.pass(at(46_000));
+    for lines in &world.pushed()[before..][..2] {
+        assert_eq!(lines[2], "gauge node.request.latency.avg [node_id=1] 40.0 ms");
+        assert_eq!(lines[3], "gauge node.request.latency.max [node_id=1] 40.0 ms");
+    }
+}
+
+#[test]
 fn a_subscription_selects_by_prefix_and_one_to_nothing_is_requested_again() {
     let mut world = world(|subscriber| subscriber.metrics = vec!["org.apache.kafka.producer.connection.", "other"]);
     world.send(&["x"], 0);
@@ -403,6 +421,10 @@ fn nothing_is_requested_if_it_is_switched_off_or_no_broker_takes_it() {
     world.send(&["x"], 0);
     world.pass(at(60_000));
     assert!(world.subscriber().gets.is_empty());
+    let mut world = World::new(|_| {});
+    world.send(&["x"], 0);
+    world.pass(at(60_000));
+    assert!(!world.apis().iter().any(|api| [71, 72].contains(api)));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use core::time::Duration;
 use super::CONCURRENT_BACKOFF;
 use crate::time::Instant;
 
-/// After this time the transaction begins, whatever the coordinator says: then the backoff costs no more than the questions.
+/// After this time the transaction begins, whatever the coordinator says, and also if it does not answer: then the backoff costs no
+/// more than the questions.
 const LIMIT: Duration = CONCURRENT_BACKOFF;
 
 /// How many questions follow each other without a pause.
@@ -114,6 +115,22 @@ impl Markers {
         };
     }
 
+    /// Returns when a transaction begins without the response that is awaited; `None` if none is.
+    pub(in crate::machine) fn limit(&self) -> Option<Instant> {
+        match self.state {
+            State::InFlight { ended, .. } => Some(ended + LIMIT),
+            State::Written | State::Due { .. } => None,
+        }
+    }
+
+    /// Records that a transaction begins without the response.
+    pub(in crate::machine) fn on_limit(&mut self, now: Instant) {
+        if let State::InFlight { sent, .. } = self.state {
+            self.round_trip = self.round_trip.max(now.since(sent));
+            self.state = State::Written;
+        }
+    }
+
     /// Records that the coordinator cannot be asked, or does not say it: the next transaction does not wait.
     pub(in crate::machine) fn on_unknown(&mut self) {
         self.state = State::Written;
@@ -173,6 +190,18 @@ mod tests {
         let mut markers = Markers::default();
         let questions: usize = (0..160).map(|_| next_begins(&mut markers, 0, 500, 400).1).sum();
         assert!(questions >= 160, "they save 20 ms each time: {questions}");
+    }
+
+    #[test]
+    fn a_broker_whose_answers_are_late_is_asked_rarely() {
+        let mut markers = Markers::default();
+        markers.on_ended(at_us(0));
+        markers.on_sent(at_us(0));
+        assert_eq!(markers.limit(), Some(at_us(20_000)));
+        markers.on_limit(at_us(20_000));
+        assert_eq!((markers.are_written(), markers.limit()), (true, None));
+        markers.on_ended(at_us(30_000));
+        assert!(markers.are_written());
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl Machine {
     }
 
     fn push(&mut self, id: ConnectionId, subscription: &Subscription) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let measured = self.measure();
+        let mut measured = self.measure();
+        if let Some(earlier) = self.telemetry.as_ref()?.not_pushed() {
+            measured.include_longest(earlier);
+        }
         let payload = self.payload(&measured, subscription);
         let telemetry = self.telemetry.as_mut()?;
         let Some((metrics, codec)) = payload else {

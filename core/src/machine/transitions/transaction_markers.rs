@@ -15,6 +15,7 @@ const PENDING: &str = "Prepare";
 impl Machine {
     /// Returns DescribeTransactions, if it is due. Without a connection on which it can be sent at once it is not sent at all.
     pub(super) fn request_markers(&mut self) -> Option<Frame> {
+        self.limit_wait_for_markers();
         let due = self.transactions.as_deref()?.markers.due()?;
         if due > self.now {
             self.set_transaction_timer(due);
@@ -27,6 +28,18 @@ impl Machine {
             None => self.markers_unknown(),
         }
         sent
+    }
+
+    /// Lets a transaction begin when it has waited for the response long enough.
+    fn limit_wait_for_markers(&mut self) {
+        let Some(transactions) = self.transactions.as_deref_mut().filter(|all| all.begin_requested) else { return };
+        let Some(limit) = transactions.markers.limit() else { return };
+        if limit <= self.now {
+            transactions.markers.on_limit(self.now);
+            self.dirty = true;
+        } else {
+            self.set_transaction_timer(limit);
+        }
     }
 
     fn send_describe(&mut self) -> Option<Frame> {

@@ -17,6 +17,7 @@ class Settings(TypedDict, total=False):
     partitioner_rack_aware: bool
     acks: Literal["all", "1", "0", "-1", 1, 0, -1]
     enable_idempotence: bool
+    enable_metrics_push: bool
     transactional_id: str
     transaction_timeout_ms: int
     max_in_flight_requests_per_connection: int

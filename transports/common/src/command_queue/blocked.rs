@@ -72,6 +72,7 @@ impl<'a> BlockTimer<'a> {
         if until <= now {
             return Poll::Ready(SendErrorReason::Blocked { limit, on });
         }
+        self.spent = None; // of the wait before
         let mut state = lock(&self.queue.state);
         let key = *self.key.get_or_insert_with(|| {
             state.blocked.next += 1;

@@ -164,5 +164,7 @@ impl BatchChannel for ProducerChannel<'_> {
 impl Drop for ProducerChannel<'_> {
     fn drop(&mut self) {
         self.outcomes.close();
+        // What was not accepted has no outcome, also for observers.
+        self.sealed.drain(..).for_each(|batch| drop(batch.withdraw()));
     }
 }

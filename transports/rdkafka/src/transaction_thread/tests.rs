@@ -279,7 +279,7 @@ fn an_abort_is_repeated_until_it_is_confirmed_or_refused() {
 }
 
 #[test]
-fn offsets_that_fail_doom_the_transaction() {
+fn a_transaction_whose_offsets_fail_can_only_be_aborted() {
     let mut transactions = open([at_once(abortable(Code::IllegalGeneration))]);
     assert!(matches!(transactions.send_offsets(&offsets()), Err(SendOffsetsError::Aborted(_))));
     assert!(matches!(transactions.send_offsets(&offsets()), Err(SendOffsetsError::Aborted(_))), "without a call");

@@ -95,6 +95,15 @@ fn counters_grow_with_the_statistics_and_gauges_follow_them() {
         recorder.record(&stats(&mut world).unwrap());
         assert_eq!(values.counter(&format!("kafka_producer_record_ack_total client_id=me topic={TOPIC}")), 3);
         assert!(values.counters.lock().unwrap().keys().any(|key| key.contains("node_id=bootstrap broker=broker:9092")));
+        let mut moved = stats(&mut world).unwrap();
+        let leader = moved.brokers.iter_mut().find(|broker| broker.address.id.is_some()).unwrap();
+        let host = mem::replace(&mut leader.address.host, "elsewhere".to_owned());
+        let (id, port) = (leader.address.id.unwrap(), leader.address.port);
+        recorder.record(&moved);
+        let connected = |host: &str| {
+            values.gauge(&format!("kafka_producer_connection_count client_id=me node_id={id} broker={host}:{port}"))
+        };
+        assert_eq!((connected(&host), connected("elsewhere")), (0.0, 1.0));
     });
     let units = values.units.lock().unwrap();
     assert_eq!(units["kafka_producer_byte_total"], Some(Unit::Bytes));

@@ -122,6 +122,23 @@ fn a_batch_that_waits_for_memory_and_is_dropped_has_no_outcome_and_its_destructo
 }
 
 #[test]
+fn a_batch_that_waits_for_memory_in_a_channel_and_is_dropped_with_it_has_no_outcome() {
+    let (mut world, calls) = observed(400, &["a"]);
+    let _first = world.accepted(Some(0), None, &"x".repeat(200));
+    world.turn();
+    calls.take();
+    let producer = world.producer.clone();
+    let mut sender = channel::Sender::new(&producer);
+    sender.push_value(&world, 0, 0, &"y".repeat(200));
+    assert!(sender.poll(1).is_pending(), "there is no room");
+    assert_eq!(calls.take(), ["a: 1 to t-0 of me"]);
+    drop(sender);
+    assert_eq!(calls.take(), ["dropped"]);
+    world.settle();
+    assert_eq!(calls.take(), ["a: offset Some(0)"]);
+}
+
+#[test]
 fn headers_are_added_once_also_if_a_message_has_to_wait() {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
