@@ -227,7 +227,9 @@ pub enum TransactionGuarantee {
     Unsupported,
     /// A request that was not answered, and that a broker receives later, during another transaction of the producer, is refused.
     /// With `transaction.version` 2 each transaction has an epoch of its own (KIP-890), and below it the producer has the epoch
-    /// bumped before the next transaction.
+    /// bumped before the next transaction. Below it, partition leaders and group coordinators learn the new epoch only from the
+    /// first request with it: until then they accept a Produce or TxnOffsetCommit request that was given up after
+    /// `delivery.timeout.ms` and arrives late; an EndTxn they never do.
     LateRequestsRefused,
     /// Transactions share an epoch, as in `transaction.version` 0, which the transport uses with every broker. It does not exclude
     /// that a broker receives a request that was not answered during a later transaction of the producer: an EndTxn then ends that
