@@ -49,3 +49,11 @@ impl Disk {
         self.path.join("filler")
     }
 }
+
+/// Brokers that use it must have ended.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Otherwise the directory that it is in could not be removed. If it fails, the namespace ends with the process.
+        let _ = Command::new("umount").arg(&self.path).status();
+    }
+}

@@ -33,6 +33,7 @@ pub(crate) const SCRAM: &str = "SCRAM";
 pub(crate) const TOKENS: &str = "TOKENS";
 
 pub(crate) struct Stage {
+    // The brokers precede the disk: fields are dropped in this order.
     cluster: Cluster,
     pub(crate) view: View,
     certificates: Certificates,
