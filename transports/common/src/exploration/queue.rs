@@ -125,6 +125,7 @@ impl Driver {
                 Command::LookupTopic(_) => continue,
                 Command::SendFromChannel(_) => unreachable!("no scenario has a channel"),
                 Command::Transaction(_) => unreachable!("no scenario has a transaction"),
+                Command::Stats(_) => unreachable!("no scenario asks for statistics"),
             }
             let (InFlight::Batch(_, batch) | InFlight::Messages(_, _, batch, _)) = self.in_flight.back().unwrap();
             let records = batch.clone().into_batch();
@@ -182,7 +183,7 @@ impl Handle {
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
         let (mut state, options) =
-            (EnqueueState { partition_count: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
+            (EnqueueState { partition_count: Some(NonZeroU32::MIN), ..EnqueueState::default() }, BatchOptions::default());
         loop {
             match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut state, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
