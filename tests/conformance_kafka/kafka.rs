@@ -54,7 +54,7 @@ async fn a_missing_topic_is_created_or_reported_depending_on_the_broker_s_settin
     let _turn = ONE_AT_A_TIME.lock().await;
     let config = vec![("auto.create.topics.enable".to_owned(), "false".to_owned())];
     let broker = Broker::start(release(), &Options { config, ..Options::default() }).unwrap();
-    let patience = Duration::from_secs(2);
+    let patience = Duration::from_secs(4);
     let producer = S::create(Wanted { patience, ..wanted(broker.address().to_string()) });
     let error = producer.send_batch(batch(["v"]), TopicPartition::new("missing", 0)).await.unwrap_err();
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
