@@ -182,8 +182,10 @@ impl Handle {
 
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut state, options) =
-            (EnqueueState { partition_count: Some(NonZeroU32::MIN), ..EnqueueState::default() }, BatchOptions::default());
+        let (mut state, options) = (
+            EnqueueState { partition_count: Some(NonZeroU32::MIN), ..EnqueueState::default() },
+            BatchOptions::default(),
+        );
         loop {
             match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut state, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
