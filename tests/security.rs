@@ -122,16 +122,21 @@ fn accepted_clients_publish<S: Subject>(broker: &Secured) {
     }
 }
 
+/// The settings of a client with a certificate, from files.
+fn mutual<'a>(ca: &'a str, certificate: &'a str, key: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("security.protocol", "ssl"),
+        ("ssl.ca.location", ca),
+        ("ssl.certificate.location", certificate),
+        ("ssl.key.location", key),
+    ]
+}
+
 fn files_are_read_like_texts<S: Subject>(broker: &Secured) {
     let topic = broker.topic();
     let files = broker.certificates.files();
     let [ca, certificate, key] = [files.ca(), files.certificate(), files.key()];
-    let settings = [
-        ("security.protocol", "ssl"),
-        ("ssl.ca.location", &ca),
-        ("ssl.certificate.location", &certificate),
-        ("ssl.key.location", &key),
-    ];
+    let settings = mutual(&ca, &certificate, &key);
     S::block_on(async {
         let producer = S::create(broker.address("MUTUAL"), &settings);
         producer.publish_batch(Publish::to(&topic).partition(0).messages(&["read"])).await.unwrap();
@@ -143,12 +148,7 @@ fn files_may_be_replaced_while_the_producer_runs<S: Subject>(broker: &Secured) {
     let topic = broker.topic();
     let files = broker.certificates.files_of_a_stranger();
     let [ca, certificate, key] = [files.ca(), files.certificate(), files.key()];
-    let settings = [
-        ("security.protocol", "ssl"),
-        ("ssl.ca.location", &ca),
-        ("ssl.certificate.location", &certificate),
-        ("ssl.key.location", &key),
-    ];
+    let settings = mutual(&ca, &certificate, &key);
     S::block_on(async {
         let producer = S::create(broker.address("MUTUAL"), &settings);
         let publish = || producer.publish_batch(Publish::to(&topic).partition(0).messages(&["renewed"]));
