@@ -252,8 +252,7 @@ fn a_broker_that_closes_an_idle_connection_is_not_a_warning<S: Subject>() {
 }
 
 fn a_port_without_a_listener_is_reported_with_the_error_of_the_system<S: Subject>() {
-    // A port that was just free, and is not used again.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = server::without_listener();
     let error = refusal::<S>(port, &[]);
     let expected = format!("127.0.0.1:{port}: could not connect: Connection refused (os error 111)");
     assert!(error.contains(&expected), "{error}");

@@ -1,9 +1,12 @@
 //! What may listen on a port: a TLS server, a web server, others that are not brokers; and a minimal broker.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::mem;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use tokio::net::TcpSocket;
 
 /// Listens on a port of 127.0.0.1 until the process ends, and serves connections one after the other. The returned
 /// stream is kept open.
@@ -16,6 +19,16 @@ pub(crate) fn listen(mut serve: impl FnMut(TcpStream) -> Option<TcpStream> + Sen
             open.extend(serve(stream.unwrap()));
         }
     });
+    port
+}
+
+/// Returns a port of 127.0.0.1 where nobody listens. It stays bound until the process ends: another test could get a free
+/// one, and would be reported under the same number.
+pub(crate) fn without_listener() -> u16 {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    mem::forget(socket);
     port
 }
 

@@ -96,9 +96,10 @@ mod tests {
 
     #[test]
     fn a_refused_connection_is_an_error() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        // Bound, so that nobody else can listen there.
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let address = silent.local_addr().unwrap().as_socket().unwrap();
         let error = block_on(connect(address, &SocketOptions::default())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }

@@ -1,7 +1,7 @@
 //! Producers whose connections go through a SOCKS5 proxy, to brokers whose names only the proxy can resolve.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use kafka_batch_core::error::TransportError;
@@ -10,7 +10,7 @@ use kafka_batch_core::{EnqueueErrorReason, FailureReason, Record, SendMessageErr
 use kafka_batch_testing::TestCluster;
 use kafka_batch_tokio::{ProducerBuilder, Socks5Error, Socks5ErrorKind, Socks5Reply, Tokio, TokioProducer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What a proxy was asked for: the host, and the port.
 type Asked = Arc<Mutex<Vec<(String, u16)>>>;
@@ -147,9 +147,10 @@ async fn refusals_of_a_proxy_are_typed_errors_of_the_delivery() {
         .set("request.timeout.ms", "300");
     let (text, kind) = error(without_login).await;
     assert!(matches!(kind, Socks5ErrorKind::NoAcceptableMethod { has_login: false }), "{text}");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else can listen there.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let nobody = silent.local_addr().unwrap();
     let (text, kind) = error(through(nobody).set("socks5.proxy.password", PASSWORD)).await;
     assert!(
         matches!(kind, Socks5ErrorKind::Unreachable(error) if error.kind() == io::ErrorKind::ConnectionRefused),

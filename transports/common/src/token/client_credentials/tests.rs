@@ -1,10 +1,12 @@
 //! Requests to an endpoint of this process, over HTTP and HTTPS.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
+
+use socket2::{Domain, Socket, Type};
 
 use super::*;
 
@@ -143,9 +145,12 @@ fn an_endpoint_that_does_not_answer_is_an_error() {
     let silent = ClientCredentials::new(&endpoint, "id", "secret").timeout(Duration::from_millis(50));
     let error = block_on(silent.provider().unwrap()()).unwrap_err().to_string();
     assert!(error.starts_with("the token endpoint: ") && error.contains("timeout"), "{error}");
-    drop(listener);
-    let gone = ClientCredentials::new(&endpoint, "id", "secret");
-    assert!(block_on(gone.provider().unwrap()()).is_err());
+    // Bound, so that nobody else can listen there.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let nobody = format!("http://{}/", socket.local_addr().unwrap().as_socket().unwrap());
+    let unreachable = ClientCredentials::new(nobody, "id", "secret");
+    assert!(block_on(unreachable.provider().unwrap()()).is_err());
     for wrong in ["", "idp.example", "ftp://idp.example", "https://", "file:///token"] {
         let error = ClientCredentials::new(wrong, "id", "secret").provider().map(drop).unwrap_err().to_string();
         assert_eq!(error, "the token endpoint: its URL is not one with https:// or http://", "{wrong}");
