@@ -16,31 +16,46 @@ const WINDOW: usize = 8;
 /// What to search for: every eight consecutive bytes of each secret, in each form in which bytes are written.
 pub(crate) struct Needles {
     by_length: HashMap<usize, HashSet<Vec<u8>>>,
-    /// The [beginnings](beginning) of all needles. Most positions of a text are excluded by them.
+    /// The length of the shortest needle, at most [`WINDOW`].
+    shortest: usize,
+    /// The [beginnings](beginning) of all needles, as long as the shortest. Most positions of a text are excluded by them.
     beginnings: Vec<bool>,
 }
 
-/// Returns a hash, below 2¹⁶, of the first bytes of a needle.
+/// Returns a hash, below 2²⁰ (tens of thousands of needles are common), of these bytes, which are at most [`WINDOW`].
 fn beginning(bytes: &[u8]) -> usize {
-    let first = bytes.iter().take(4).fold(0_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(*byte));
-    (first ^ first >> 16) as usize & 0xffff
+    let first = bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    (first.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44) as usize
 }
 
 impl Needles {
     pub(crate) fn of<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut needles = Self { by_length: HashMap::new(), beginnings: vec![false; 1 << 16] };
+        let mut needles = Self { by_length: HashMap::new(), shortest: WINDOW, beginnings: Vec::new() };
         for secret in secrets {
-            needles.add(secret.as_ref());
+            needles.insert(secret.as_ref());
         }
+        needles.index();
         needles
     }
 
     pub(crate) fn add(&mut self, secret: &[u8]) {
+        self.insert(secret);
+        self.index();
+    }
+
+    fn insert(&mut self, secret: &[u8]) {
         for window in secret.windows(WINDOW.min(secret.len()).max(1)) {
             for form in forms(window) {
-                self.beginnings[beginning(&form)] = true;
                 self.by_length.entry(form.len()).or_default().insert(form);
             }
+        }
+    }
+
+    fn index(&mut self) {
+        self.shortest = self.by_length.keys().copied().min().unwrap_or(WINDOW).min(WINDOW);
+        self.beginnings = vec![false; 1 << 20];
+        for needle in self.by_length.values().flatten() {
+            self.beginnings[beginning(&needle[..self.shortest])] = true;
         }
     }
 
@@ -56,8 +71,9 @@ impl Needles {
     #[track_caller]
     fn are_not_in_line(&self, text: &str, context: &str) {
         let bytes = text.as_bytes();
-        let longest_beginning = bytes.len().saturating_sub(3);
-        for at in (0..longest_beginning).filter(|at| self.beginnings[beginning(&bytes[*at..])]) {
+        let candidates =
+            bytes.windows(self.shortest).enumerate().filter(|(_, window)| self.beginnings[beginning(window)]);
+        for (at, _) in candidates {
             let has = |(length, needles): (&usize, &HashSet<Vec<u8>>)| {
                 bytes.get(at..at + length).is_some_and(|window| needles.contains(window))
             };
