@@ -9,6 +9,8 @@ mod broker;
 mod certificates;
 #[path = "security/oauth.rs"]
 mod oauth;
+#[path = "security/proxy.rs"]
+mod proxy;
 #[path = "security/subject.rs"]
 mod subject;
 

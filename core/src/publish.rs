@@ -206,8 +206,9 @@ impl PreparedBatch {
         SendErrorReason::check_routing(&self.batch, requested)
     }
 
-    /// Returns the error of sending this batch, with partition −1 if none was chosen yet.
-    pub(crate) fn into_send_error(self, reason: SendErrorReason) -> SendError {
+    /// Returns the error of sending this batch, with partition −1 if none was chosen yet. For transports.
+    #[must_use]
+    pub fn into_send_error(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
     }
 }

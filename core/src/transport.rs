@@ -15,7 +15,7 @@ use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
 use crate::headers::EncodedHeaders;
 use crate::outgoing::Message;
-use crate::publish::{Publish, PublishError};
+use crate::publish::{PreparedBatch, Publish, PublishError};
 use crate::record::TopicPartition;
 use crate::send_error::{FlushError, SendError, SendErrorReason};
 
@@ -88,6 +88,26 @@ pub trait Transport: Sync {
         batch: KafkaBatch,
         to: TopicPartition,
     ) -> impl Future<Output = Result<Self::Pending, SendError>> + Send;
+
+    /// Sends a batch to its partition, or without one to the [current sticky one](Self::pick_partition). Completes when the batch
+    /// is accepted, as [`send_batch`](Self::send_batch).
+    ///
+    /// By default it calls these two methods. Transports that bound how long one call waits (`max.block.ms`) bound both together.
+    ///
+    /// # Errors
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
+    fn send_prepared(&self, prepared: PreparedBatch) -> impl Future<Output = Result<Self::Pending, SendError>> + Send {
+        async move {
+            let partition = match prepared.partition {
+                Some(partition) => partition,
+                None => match self.pick_partition(&prepared.topic).await {
+                    Ok(partition) => partition,
+                    Err(reason) => return Err(prepared.into_send_error(reason)),
+                },
+            };
+            self.send_batch(prepared.batch, TopicPartition::new(prepared.topic, partition)).await
+        }
+    }
 
     /// Returns the headers that this producer adds to a message for this topic now, such as those of a trace: see
     /// `ProducerBuilder::inject_headers`. [`publish_batch`](Self::publish_batch) adds them to the messages that it is given. Default: none.
@@ -177,15 +197,7 @@ pub trait Transport: Sync {
             } else {
                 publish.prepare(|| self.batch())?
             };
-            let partition = match prepared.partition {
-                Some(partition) => partition,
-                None => match self.pick_partition(&prepared.topic).await {
-                    Ok(partition) => partition,
-                    Err(reason) => return Err(PublishError::Send(prepared.into_send_error(reason))),
-                },
-            };
-            let to = TopicPartition::new(prepared.topic, partition);
-            self.send_batch(prepared.batch, to).await.map_err(PublishError::Send)
+            self.send_prepared(prepared).await.map_err(PublishError::Send)
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
 use crate::headers::EncodedHeaders;
 use crate::outgoing::Message;
-use crate::publish::{Publish, PublishError};
+use crate::publish::{PreparedBatch, Publish, PublishError};
 use crate::record::TopicPartition;
 use crate::send_error::{FlushError, SendError, SendErrorReason};
 
@@ -155,6 +155,7 @@ trait DynTransport: Send + Sync {
     fn partition_count<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<NonZeroU32, SendErrorReason>>;
     fn pick_partition<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<i32, SendErrorReason>>;
     fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> BoxFuture<'_, Result<BoxPending, SendError>>;
+    fn send_prepared(&self, prepared: PreparedBatch) -> BoxFuture<'_, Result<BoxPending, SendError>>;
     fn injected_headers(&self, topic: &str) -> EncodedHeaders;
     fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a>;
     fn flush(&self) -> BoxFuture<'_, Result<(), FlushError>>;
@@ -190,6 +191,13 @@ where
     fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> BoxFuture<'_, Result<BoxPending, SendError>> {
         Box::pin(async move {
             let pending = Transport::send_batch(self, batch, to).await?;
+            Ok(BoxPending(Box::pin(pending)))
+        })
+    }
+
+    fn send_prepared(&self, prepared: PreparedBatch) -> BoxFuture<'_, Result<BoxPending, SendError>> {
+        Box::pin(async move {
+            let pending = Transport::send_prepared(self, prepared).await?;
             Ok(BoxPending(Box::pin(pending)))
         })
     }
@@ -240,6 +248,10 @@ impl Transport for BoxTransport {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<BoxPending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    async fn send_prepared(&self, prepared: PreparedBatch) -> Result<BoxPending, SendError> {
+        self.0.send_prepared(prepared).await
     }
 
     fn injected_headers(&self, topic: &str) -> EncodedHeaders {

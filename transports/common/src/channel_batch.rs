@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealedBatch, TopicPartition};
 
@@ -75,6 +76,8 @@ pub(crate) struct SealedChannelBatch {
     sender: OutcomeSender,
     /// With what observes it. `None` once it was taken.
     batch: Option<(SealedBatch, Observation)>,
+    /// How long it has waited for metadata.
+    waited: Duration,
 }
 
 /// A batch that the machine has taken. If it is dropped, it fails with an unknown fate.
@@ -114,7 +117,17 @@ impl SealedChannelBatch {
         observation: Observation,
     ) -> Self {
         let sender = OutcomeSender { outcomes: Arc::clone(outcomes), id, partition };
-        Self { sender, batch: Some((batch, observation)) }
+        Self { sender, batch: Some((batch, observation)), waited: Duration::ZERO }
+    }
+
+    /// Sets how long it has waited before.
+    pub(crate) const fn after(mut self, waited: Duration) -> Self {
+        self.waited = waited;
+        self
+    }
+
+    pub(crate) const fn waited(&self) -> Duration {
+        self.waited
     }
 
     pub(crate) const fn id(&self) -> u64 {

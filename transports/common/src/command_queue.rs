@@ -67,7 +67,7 @@ pub(crate) struct CommandQueue {
     pub(crate) clock: RuntimeClock,
     pub(crate) observers: Observers,
     pub(crate) injector: HeaderInjector,
-    /// How long a call may wait (`max.block.ms`).
+    /// How long a call may wait in all (`max.block.ms`).
     max_block: Option<Duration>,
 }
 
@@ -191,16 +191,17 @@ impl CommandQueue {
     /// Waits for memory, in the order of the calls, and accepts the batch.
     ///
     /// # Errors
-    /// The producer is closed or has stopped. The error has the batch.
+    /// The producer is closed or has stopped, or the call has waited for `max.block.ms`. The error has the batch.
     pub(crate) async fn enqueue_batch(
         &self,
         batch: SealedBatch,
         to: TopicPartition,
         observation: Observation,
+        timer: &mut BlockTimer<'_>,
     ) -> Result<Receiver<BatchOutcome>, NotAccepted> {
         let needed = permits(&batch);
         let mut held = Some(QueuedBatch::new(batch, to, observation));
-        let accepted = self.enqueue_batch_from(needed, || held.take()).await;
+        let accepted = self.enqueue_batch_from(needed, timer, || held.take()).await;
         match (accepted, held) {
             (Err(reason), Some(QueuedBatch { batch, to, .. })) => Err(NotAccepted { reason, batch, to }),
             (Ok(Some(receiver)), _) => Ok(receiver),
@@ -212,13 +213,14 @@ impl CommandQueue {
     /// called under the lock.
     ///
     /// # Errors
-    /// The producer is closed or has stopped. `take` was not called.
+    /// The producer is closed or has stopped, or the call has waited for `max.block.ms`. `take` was not called.
     pub(crate) async fn enqueue_batch_from(
         &self,
         needed: Permits,
+        timer: &mut BlockTimer<'_>,
         take: impl FnOnce() -> Option<QueuedBatch>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
-        let (mut acquisition, mut timer) = (MemoryAcquisition::new(self), BlockTimer::new(self));
+        let mut acquisition = MemoryAcquisition::new(self);
         let acquired = poll_fn(|context| {
             let acquired = self.poll_acquire(&mut acquisition, needed, context);
             match acquired {

@@ -2,6 +2,7 @@
 //! use of a lock or an atomic which thread continues. A wake-up that is lost leaves all threads blocked, which `shuttle`
 //! reports as a deadlock. See `exploration/README.md`.
 
+mod blocked;
 mod completion;
 mod handles;
 pub(crate) mod once_lock;

@@ -28,11 +28,10 @@ use kafka_batch_core::{
 use crate::accepted::QueuedBatch;
 use crate::builder::{Assembly, assemble};
 use crate::clock::RuntimeClock;
-use crate::command_queue::{CommandQueue, EnqueueState};
+use crate::command_queue::{BlockTimer, CommandQueue, EnqueueState};
 use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
-use crate::lookup::Lookup;
 use crate::network_config::{ADDRESS_FAMILY, AddressFamily, RECEIVE_BUFFER, SEND_BUFFER, SocketOptions, USER_TIMEOUT};
 use crate::observers::Observation;
 use crate::producer::{Pending, Producer};
@@ -280,17 +279,15 @@ pub async fn send_sealed(
     if needed.bytes > inner.buffer_memory {
         return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.buffer_memory });
     }
+    let mut timer = BlockTimer::new(&inner.queue);
     let partition = match partition {
         Some(partition) => partition,
-        None => {
-            let partitions = inner.partitions(&topic).await?;
-            inner.queue.topics.pick(&topic, partitions)
-        }
+        None => inner.pick_partition(&topic, &mut timer).await?,
     };
     let to = TopicPartition::new(topic, partition);
-    inner.check_partition(&to).await?;
+    inner.check_partition_within(&to, &mut timer).await?;
     let take = || take().map(|batch| QueuedBatch::new(batch, to.clone(), Observation::default()));
-    let receiver = inner.queue.enqueue_batch_from(needed, take).await?.ok_or(SendErrorReason::Closed)?;
+    let receiver = inner.queue.enqueue_batch_from(needed, &mut timer, take).await?.ok_or(SendErrorReason::Closed)?;
     inner.queue.topics.on_batch_accepted(&to.topic, to.partition);
     Ok(Pending { receiver })
 }

@@ -68,16 +68,13 @@ pub trait Lookup: Sync {
     /// # Errors
     /// The topic does not exist, or no broker responds.
     fn lookup(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
-        wait_for_lookup(self, topic)
+        async move {
+            let (slot, is_first) = self.topics().join_lookup(topic);
+            if is_first {
+                self.request(topic)?;
+            }
+            let result = poll_fn(|context| slot.poll_take(context)).await;
+            result.map_err(|error| self.send_error_reason(topic, error))
+        }
     }
-}
-
-/// Waits for the response to a new or a pending lookup of the topic, as long as it takes.
-pub(crate) async fn wait_for_lookup<L: Lookup + ?Sized>(by: &L, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-    let (slot, is_first) = by.topics().join_lookup(topic);
-    if is_first {
-        by.request(topic)?;
-    }
-    let result = poll_fn(|context| slot.poll_take(context)).await;
-    result.map_err(|error| by.send_error_reason(topic, error))
 }

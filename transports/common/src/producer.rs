@@ -16,14 +16,14 @@ use kafka_batch_core::message::Message;
 use kafka_batch_core::publisher::BatchChannel;
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
-    BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
-    SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
+    BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, PreparedBatch, Publish,
+    PublishError, SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
 use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
-use crate::command_queue::{CommandQueue, NotAccepted, StatsError, new_batch};
-use crate::lookup::{Lookup, wait_for_lookup};
+use crate::command_queue::{BlockTimer, CommandQueue, NotAccepted, StatsError, new_batch};
+use crate::lookup::Lookup;
 use crate::observers::Observation;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
@@ -135,7 +135,7 @@ impl Producer {
     /// # Errors
     /// The topic does not exist, or no broker responds within `request.timeout.ms`.
     pub async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        self.inner.partitions(topic).await
+        self.inner.partitions_within(topic, &mut BlockTimer::new(&self.inner.queue)).await
     }
 
     /// Returns the current sticky partition of a topic: the one that a batch without a partition is sent to next. It stays
@@ -144,8 +144,7 @@ impl Producer {
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
     pub async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
-        let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.queue.topics.pick(topic, partitions))
+        self.inner.pick_partition(topic, &mut BlockTimer::new(&self.inner.queue)).await
     }
 
     /// Sends a batch to this partition. Completes when the batch is accepted; await the returned handle for the
@@ -156,18 +155,7 @@ impl Producer {
     /// # Errors
     /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
     pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
-        let (sealed, observation) = match self.inner.check_and_seal(batch, &to).await {
-            Ok(sealed) => sealed,
-            Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
-        };
-        let (topic, partition) = (to.topic.clone(), to.partition);
-        match self.inner.queue.enqueue_batch(sealed, to, observation).await {
-            Ok(receiver) => {
-                self.inner.queue.topics.on_batch_accepted(&topic, partition);
-                Ok(Pending { receiver })
-            }
-            Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),
-        }
+        self.inner.send_batch(batch, to, &mut BlockTimer::new(&self.inner.queue)).await
     }
 
     /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
@@ -250,17 +238,63 @@ async fn wait_for_flush(receiver: Option<Receiver<Flushed>>) -> Flushed {
 }
 
 impl Inner {
+    /// Returns the number of partitions, within the time of a call.
+    pub(crate) async fn partitions_within(
+        &self,
+        topic: &str,
+        timer: &mut BlockTimer<'_>,
+    ) -> Result<NonZeroU32, SendErrorReason> {
+        timer.bound(BlockedOn::Metadata, self.partitions(topic)).await
+    }
+
+    /// Returns the sticky partition, within the time of a call.
+    pub(crate) async fn pick_partition(&self, topic: &str, timer: &mut BlockTimer<'_>) -> Result<i32, SendErrorReason> {
+        let partitions = self.partitions_within(topic, timer).await?;
+        Ok(self.queue.topics.pick(topic, partitions))
+    }
+
+    /// Checks that the partition exists, within the time of a call.
+    pub(crate) async fn check_partition_within(
+        &self,
+        to: &TopicPartition,
+        timer: &mut BlockTimer<'_>,
+    ) -> Result<(), SendErrorReason> {
+        timer.bound(BlockedOn::Metadata, self.check_partition(to)).await
+    }
+
+    /// Sends a batch, within the time of a call.
+    async fn send_batch(
+        &self,
+        batch: KafkaBatch,
+        to: TopicPartition,
+        timer: &mut BlockTimer<'_>,
+    ) -> Result<Pending, SendError> {
+        let (sealed, observation) = match self.check_and_seal(batch, &to, timer).await {
+            Ok(sealed) => sealed,
+            Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
+        };
+        let (topic, partition) = (to.topic.clone(), to.partition);
+        match self.queue.enqueue_batch(sealed, to, observation, timer).await {
+            Ok(receiver) => {
+                self.queue.topics.on_batch_accepted(&topic, partition);
+                Ok(Pending { receiver })
+            }
+            Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),
+        }
+    }
+
     /// Seals the batch, and checks everything that can prevent its acceptance, except for available memory.
     async fn check_and_seal(
         &self,
         batch: KafkaBatch,
         to: &TopicPartition,
+        timer: &mut BlockTimer<'_>,
     ) -> Result<(SealedBatch, Observation), (SendErrorReason, KafkaBatch)> {
         let open = self.queue.refusal().map_or(Ok(()), Err);
         if let Err(reason) = open.and_then(|()| SendErrorReason::check(&batch, to)) {
             return Err((reason, batch));
         }
-        if let Err(reason) = self.check_partition(to).await {
+        if let Err(reason) = self.check_partition_within(to, timer).await {
             return Err((reason, batch));
         }
         self.seal(batch, &to.topic, to.partition).map_err(|refused| *refused)
@@ -305,10 +339,6 @@ impl Lookup for Inner {
     fn send_error_reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
         error.into_reason(topic, &self.brokers)
     }
-
-    async fn lookup(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        self.queue.bounded(BlockedOn::Metadata, wait_for_lookup(self, topic)).await
-    }
 }
 
 impl Transport for Producer {
@@ -332,6 +362,18 @@ impl Transport for Producer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    async fn send_prepared(&self, prepared: PreparedBatch) -> Result<Pending, SendError> {
+        let mut timer = BlockTimer::new(&self.inner.queue);
+        let partition = match prepared.partition {
+            Some(partition) => partition,
+            None => match self.inner.pick_partition(&prepared.topic, &mut timer).await {
+                Ok(partition) => partition,
+                Err(reason) => return Err(prepared.into_send_error(reason)),
+            },
+        };
+        self.inner.send_batch(prepared.batch, TopicPartition::new(prepared.topic, partition), &mut timer).await
     }
 
     fn injected_headers(&self, topic: &str) -> EncodedHeaders {

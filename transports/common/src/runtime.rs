@@ -163,6 +163,13 @@ macro_rules! runtime_producer {
                 self.0.send_batch(batch, to).await
             }
 
+            async fn send_prepared(
+                &self,
+                prepared: $crate::__core::PreparedBatch,
+            ) -> ::core::result::Result<$crate::Pending, $crate::__core::SendError> {
+                $crate::__core::Transport::send_prepared(&self.0, prepared).await
+            }
+
             fn injected_headers(&self, topic: &str) -> $crate::__core::record::EncodedHeaders {
                 $crate::__core::Transport::injected_headers(&self.0, topic)
             }

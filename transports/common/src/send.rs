@@ -13,9 +13,8 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{EnqueueOutcome, EnqueueState};
+use crate::command_queue::{BlockTimer, EnqueueOutcome, EnqueueState};
 use crate::completion::PendingRecord;
-use crate::lookup::Lookup;
 use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 
 /// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
@@ -161,14 +160,16 @@ impl Inner {
         message: M,
     ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
         Box::pin(async move {
-            let mut state = EnqueueState::default();
+            let (mut state, mut timer) = (EnqueueState::default(), BlockTimer::new(&self.queue));
             loop {
                 state.injected = waiting.injected.take();
                 let waited = match waiting.wait_for {
-                    WaitFor::Topic => self.look_up(to).await.map(|count| state.partition_count = Some(count)),
+                    WaitFor::Topic => {
+                        self.look_up(to, &mut timer).await.map(|count| state.partition_count = Some(count))
+                    }
                     WaitFor::Memory(bytes) => {
                         drop(state.held.take());
-                        self.queue.acquire(bytes).await.map(|acquired| state.held = Some(acquired))
+                        self.queue.acquire(bytes, &mut timer).await.map(|acquired| state.held = Some(acquired))
                     }
                 };
                 // The record is composed again, rather than kept while waiting: then the future can move to another
@@ -227,11 +228,11 @@ impl Inner {
     }
 
     /// Returns the number of partitions of the topic, and checks that a requested partition is one of them.
-    async fn look_up(&self, to: Destination<'_>) -> Result<NonZeroU32, SendErrorReason> {
+    async fn look_up(&self, to: Destination<'_>, timer: &mut BlockTimer<'_>) -> Result<NonZeroU32, SendErrorReason> {
         if let Some(partition) = to.partition {
-            self.check_partition(&TopicPartition::new(to.topic, partition)).await?;
+            self.check_partition_within(&TopicPartition::new(to.topic, partition), timer).await?;
         }
-        self.partitions(to.topic).await
+        self.partitions_within(to.topic, timer).await
     }
 }
 

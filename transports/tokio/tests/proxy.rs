@@ -1,79 +1,18 @@
 //! Producers whose connections go through a SOCKS5 proxy, to brokers whose names only the proxy can resolve.
 
+#[path = "proxy/server.rs"]
+mod server;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::ConnectionErrorKind;
 use kafka_batch_core::{EnqueueErrorReason, FailureReason, Record, SendMessageError};
 use kafka_batch_testing::TestCluster;
 use kafka_batch_tokio::{ProducerBuilder, Socks5Error, Socks5ErrorKind, Socks5Reply, Tokio, TokioProducer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-
-/// What a proxy was asked for: the host, and the port.
-type Asked = Arc<Mutex<Vec<(String, u16)>>>;
-
-const USERNAME: &str = "bob";
-const PASSWORD: &str = "hunter2";
-
-/// Starts a proxy, which takes the login above, and connects every name to `to`, or refuses with a code. It is written after RFC 1928
-/// and 1929, independently of the client.
-async fn proxy(to: SocketAddr, refusal: u8) -> (SocketAddr, Asked) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let asked: Asked = Arc::default();
-    let requests = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(serve(client, to, refusal, Arc::clone(&requests)));
-        }
-    });
-    (address, asked)
-}
-
-async fn serve(mut client: TcpStream, to: SocketAddr, refusal: u8, asked: Asked) -> io::Result<()> {
-    let mut head = [0; 2];
-    client.read_exact(&mut head).await?;
-    let mut methods = vec![0; head[1].into()];
-    client.read_exact(&mut methods).await?;
-    if !methods.contains(&2) {
-        return client.write_all(&[5, 0xff]).await;
-    }
-    client.write_all(&[5, 2]).await?;
-    client.read_exact(&mut head).await?;
-    let mut username = vec![0; head[1].into()];
-    client.read_exact(&mut username).await?;
-    let mut password = vec![0; client.read_u8().await?.into()];
-    client.read_exact(&mut password).await?;
-    if (&username[..], &password[..]) != (USERNAME.as_bytes(), PASSWORD.as_bytes()) {
-        return client.write_all(&[1, 1]).await;
-    }
-    client.write_all(&[1, 0]).await?;
-    let mut request = [0; 4];
-    client.read_exact(&mut request).await?;
-    let host = match request[3] {
-        1 => {
-            let mut address = [0; 4];
-            client.read_exact(&mut address).await?;
-            SocketAddr::from((address, 0)).ip().to_string()
-        }
-        _ => {
-            let mut name = vec![0; client.read_u8().await?.into()];
-            client.read_exact(&mut name).await?;
-            String::from_utf8(name).unwrap()
-        }
-    };
-    let port = client.read_u16().await?;
-    asked.lock().unwrap().push((host, port));
-    client.write_all(&[5, refusal, 0, 3, 4, b'h', b'o', b's', b't', 0, 0]).await?;
-    if refusal == 0 {
-        let mut broker = TcpStream::connect(to).await?;
-        copy_bidirectional(&mut client, &mut broker).await?;
-    }
-    Ok(())
-}
+use server::{PASSWORD, Proxy, USERNAME};
+use tokio::net::TcpSocket;
 
 fn through(proxy: SocketAddr) -> ProducerBuilder<Tokio> {
     TokioProducer::builder()
@@ -88,13 +27,13 @@ fn through(proxy: SocketAddr) -> ProducerBuilder<Tokio> {
 async fn brokers_are_connected_to_by_the_proxy_which_resolves_their_names() {
     let cluster = TestCluster::start();
     let to = cluster.address(1).unwrap();
-    let (address, asked) = proxy(to, 0).await;
-    let producer = through(address).set("socks5.proxy.password", PASSWORD).build().unwrap();
+    let proxy = Proxy::start(Ipv4Addr::LOCALHOST, to, 0);
+    let producer = through(proxy.address).set("socks5.proxy.password", PASSWORD).build().unwrap();
     producer.send(("readings", 0), Record::new("21.5")).await.unwrap();
     producer.close().await.unwrap();
     assert_eq!(cluster.log("readings", 0).unwrap().values().unwrap(), ["21.5"]);
     let expected = [("behind-the-proxy.invalid".to_owned(), 1234), (to.ip().to_string(), to.port())];
-    assert_eq!(*asked.lock().unwrap(), expected);
+    assert_eq!(proxy.asked(), expected);
 }
 
 /// Returns the error of the proxy that a message failed with.
@@ -133,7 +72,8 @@ async fn error(builder: ProducerBuilder<Tokio>) -> (String, Socks5ErrorKind) {
 #[tokio::test]
 async fn refusals_of_a_proxy_are_typed_errors_of_the_delivery() {
     let cluster = TestCluster::start();
-    let (address, _) = proxy(cluster.address(1).unwrap(), 2).await;
+    let proxy = Proxy::start(Ipv4Addr::LOCALHOST, cluster.address(1).unwrap(), 2);
+    let address = proxy.address;
     let (text, kind) = error(through(address).set("socks5.proxy.password", PASSWORD)).await;
     assert!(matches!(kind, Socks5ErrorKind::Refused(Socks5Reply::NotAllowed)), "{text}");
     assert!(text.contains(&format!("the SOCKS5 proxy {address}: its rules do not allow the connection")), "{text}");

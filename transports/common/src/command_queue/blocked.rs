@@ -1,5 +1,5 @@
-//! `max.block.ms`: how long a call may wait for metadata, or for room in `buffer.memory`. Handles have no timers, so the driver wakes the
-//! calls whose time is over.
+//! `max.block.ms`: how long a call may wait for metadata and for room in `buffer.memory`, together. Handles have no timers, so the
+//! driver wakes the calls whose time is over.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -44,10 +44,14 @@ impl BlockedCalls {
     }
 }
 
-/// The time of one call, which begins when it has to wait. Leaves the queue when it is dropped.
+/// The time that one call may wait, in all its waits together, as in one call of `send` of Java's client. It passes only while the
+/// call waits. Leaves the queue when it is dropped.
 #[derive(Debug)]
 pub(crate) struct BlockTimer<'a> {
     queue: &'a CommandQueue,
+    /// How long the waits that have ended have taken.
+    waited: Duration,
+    /// The present wait.
     key: Option<Key>,
     /// A waker that is no longer needed, to be dropped without the lock.
     spent: Option<Waker>,
@@ -55,7 +59,7 @@ pub(crate) struct BlockTimer<'a> {
 
 impl<'a> BlockTimer<'a> {
     pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
-        Self { queue, key: None, spent: None }
+        Self { queue, waited: Duration::ZERO, key: None, spent: None }
     }
 
     /// Polls the time of a call that has to wait. Ready with the error when it is over.
@@ -64,7 +68,7 @@ impl<'a> BlockTimer<'a> {
         let now = self.queue.clock.now();
         let until = match self.key {
             Some((until, _)) => until,
-            None => match now.checked_add(limit) {
+            None => match now.checked_add(limit.saturating_sub(self.waited)) {
                 Some(until) => until,
                 None => return Poll::Pending, // it ends never
             },
@@ -88,26 +92,61 @@ impl<'a> BlockTimer<'a> {
         Poll::Pending
     }
 
-    /// Ends the wait of a call that has got what it waited for, under the lock.
+    /// Ends a wait of a call that has got what it waited for, under the lock. The next one has the time that is left.
     pub(crate) fn stop(&mut self, state: &mut State) {
-        if let Some(key) = self.key.take() {
-            self.spent = state.blocked.calls.remove(&key);
-        }
+        let (Some(key), Some(limit)) = (self.key.take(), self.queue.max_block) else { return };
+        self.waited = limit.saturating_sub(key.0.saturating_duration_since(self.queue.clock.now()));
+        self.spent = state.blocked.calls.remove(&key);
     }
 
-    /// Ends the wait of a call, so that the next one has its whole time.
-    pub(crate) fn reset(&mut self) {
+    /// As [`stop`](Self::stop), without the lock.
+    fn pause(&mut self) {
         if self.key.is_some() {
             let mut state = lock(&self.queue.state);
             self.stop(&mut state);
         }
         self.spent = None;
     }
+
+    /// Ends the present wait. The next one is that of another call, which has `waited` so long before.
+    pub(crate) fn restart(&mut self, waited: Duration) {
+        self.pause();
+        self.waited = waited;
+    }
+
+    /// Returns `true` while the call waits.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Returns how long the waits that have ended have taken, if they are bounded.
+    pub(crate) const fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Awaits a future for which the call may have to wait.
+    ///
+    /// # Errors
+    /// The error of the future, or the call has waited for `max.block.ms`.
+    pub(crate) async fn bound<T>(
+        &mut self,
+        on: BlockedOn,
+        future: impl Future<Output = Result<T, SendErrorReason>>,
+    ) -> Result<T, SendErrorReason> {
+        let mut future = pin!(future);
+        let result = poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Pending => self.poll(on, context).map(Err),
+            ready => ready,
+        });
+        let result = result.await;
+        self.pause();
+        result
+    }
 }
 
 impl Drop for BlockTimer<'_> {
     fn drop(&mut self) {
-        self.reset();
+        self.pause();
     }
 }
 
@@ -116,22 +155,5 @@ impl CommandQueue {
     pub(crate) fn max_block(mut self, limit: Option<Duration>) -> Self {
         self.max_block = limit;
         self
-    }
-
-    /// Awaits a future of a call that may have to wait.
-    ///
-    /// # Errors
-    /// The error of the future, or the call has waited for `max.block.ms`.
-    pub(crate) async fn bounded<T>(
-        &self,
-        on: BlockedOn,
-        future: impl Future<Output = Result<T, SendErrorReason>>,
-    ) -> Result<T, SendErrorReason> {
-        let (mut future, mut timer) = (pin!(future), BlockTimer::new(self));
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Pending => timer.poll(on, context).map(Err),
-            ready => ready,
-        })
-        .await
     }
 }

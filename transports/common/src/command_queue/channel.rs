@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use kafka_batch_core::SendErrorReason;
 use kafka_batch_core::error::BlockedOn;
@@ -43,7 +44,12 @@ impl<'a> Acceptance<'a> {
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
             let acquired = self.queue.poll_acquire(&mut self.acquisition, needed(first), context);
             let acquired = match acquired {
-                Poll::Pending => ready!(self.timer.poll(BlockedOn::BufferMemory, context).map(Err)),
+                Poll::Pending => {
+                    if !self.timer.is_running() {
+                        self.timer.restart(first.waited());
+                    }
+                    ready!(self.timer.poll(BlockedOn::BufferMemory, context).map(Err))
+                }
                 Poll::Ready(acquired) => acquired,
             };
             let mut state = match acquired {
@@ -51,7 +57,7 @@ impl<'a> Acceptance<'a> {
                 Err(reason) => {
                     // The next batch needs other permits, and has its own time.
                     self.acquisition = MemoryAcquisition::new(self.queue);
-                    self.timer.reset();
+                    self.timer.restart(Duration::ZERO);
                     return Poll::Ready(Err(reason));
                 }
             };

@@ -10,7 +10,7 @@ use kafka_batch_core::machine::SendReason;
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, SendErrorReason};
 
-use super::{CommandQueue, MemoryAcquisition, new_batch, unlock_and_wake};
+use super::{BlockTimer, CommandQueue, MemoryAcquisition, new_batch, unlock_and_wake};
 use crate::completion::PendingRecord;
 use crate::gathering::GatherOutcome;
 use crate::semaphore::Permits;
@@ -143,15 +143,19 @@ impl CommandQueue {
     /// Waits for memory for one message, in the order of the calls.
     ///
     /// # Errors
-    /// The producer is closed or has stopped.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
+    /// The producer is closed or has stopped, or the call has waited for `max.block.ms`.
+    pub(crate) async fn acquire(
+        &self,
+        bytes: usize,
+        timer: &mut BlockTimer<'_>,
+    ) -> Result<HeldPermits<'_>, SendErrorReason> {
         let permits = Permits { records: 1, bytes };
         let mut acquisition = MemoryAcquisition::new(self);
         let acquired = poll_fn(|context| {
             let acquired = self.poll_acquire(&mut acquisition, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here
         });
-        self.bounded(BlockedOn::BufferMemory, acquired).await?;
+        timer.bound(BlockedOn::BufferMemory, acquired).await?;
         Ok(HeldPermits { queue: self, permits })
     }
 }

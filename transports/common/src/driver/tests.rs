@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::accepted::BatchOutcome;
-use crate::command_queue::NotAccepted;
+use crate::command_queue::{BlockTimer, NotAccepted};
 use crate::gathering::Gathering;
 use crate::observers::Observation;
 use crate::oneshot::Receiver;
@@ -35,10 +35,9 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.enqueue_batch(batch(), to, Observation::default())).poll(&mut context())
-    else {
-        panic!("not accepted")
-    };
+    let timer = &mut BlockTimer::new(queue);
+    let sent = pin!(queue.enqueue_batch(batch(), to, Observation::default(), timer)).poll(&mut context());
+    let Poll::Ready(Ok(receiver)) = sent else { panic!("not accepted") };
     receiver
 }
 
@@ -190,7 +189,10 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.enqueue_batch(batch(), TopicPartition::new("t", 0), Observation::default());
+    let send_next = async || {
+        let to = TopicPartition::new("t", 0);
+        queue.enqueue_batch(batch(), to, Observation::default(), &mut BlockTimer::new(&queue)).await
+    };
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());

@@ -16,7 +16,7 @@ use shuttle::thread::{self, JoinHandle};
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
 use crate::accepted::{Flushed, TakenBatch};
-use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, EnqueueState, permits};
+use crate::command_queue::{BlockTimer, Command, CommandQueue, EnqueueOutcome, EnqueueState, permits};
 use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionIndex};
 use crate::observers::Observation;
@@ -192,7 +192,7 @@ impl Handle {
                 EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
                 EnqueueOutcome::NoMemory => {
                     drop(state.held.take());
-                    state.held = Some(self.0.acquire(MESSAGE).await?);
+                    state.held = Some(self.0.acquire(MESSAGE, &mut BlockTimer::new(&self.0)).await?);
                 }
             }
         }
@@ -202,7 +202,8 @@ impl Handle {
     async fn send_batch(&self, value: &str) -> bool {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new(value)]).unwrap();
-        match self.0.enqueue_batch(batch.seal().unwrap(), to(), Observation::default()).await {
+        let timer = &mut BlockTimer::new(&self.0);
+        match self.0.enqueue_batch(batch.seal().unwrap(), to(), Observation::default(), timer).await {
             Ok(receiver) => {
                 let outcome = poll_fn(|context| receiver.poll_take(context)).await;
                 outcome.is_ok()

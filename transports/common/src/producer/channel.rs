@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use kafka_batch_core::publisher::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome};
 use kafka_batch_core::{KafkaBatch, SealedBatch, SendError, SendErrorReason, TopicPartition};
@@ -13,7 +14,7 @@ use kafka_batch_core::{KafkaBatch, SealedBatch, SendError, SendErrorReason, Topi
 use super::Inner;
 use crate::accepted::BatchOutcome;
 use crate::channel_batch::{OutcomeQueue, SealedChannelBatch};
-use crate::command_queue::Acceptance;
+use crate::command_queue::{Acceptance, BlockTimer};
 use crate::observers::Observation;
 
 /// A channel over a [`Producer`](crate::Producer).
@@ -33,7 +34,8 @@ pub(crate) struct ProducerChannel<'a> {
     partition_count: PartitionCount,
 }
 
-type SealResult = Result<(SealedBatch, Observation), SendError>;
+/// With how long the batch has waited.
+type SealResult = Result<((SealedBatch, Observation), Duration), SendError>;
 
 struct PendingCheck<'a> {
     id: u64,
@@ -93,7 +95,9 @@ impl<'a> ProducerChannel<'a> {
                 let PendingCheck { id, partition, .. } = *checking;
                 self.checking = None;
                 match result {
-                    Ok(batch) => self.sealed.push_back(self.to_channel_batch(id, partition, batch)),
+                    Ok((batch, waited)) => {
+                        self.sealed.push_back(self.to_channel_batch(id, partition, batch).after(waited));
+                    }
                     Err(error) => self.refused.push_back((id, Box::new(error))),
                 }
                 continue;
@@ -107,8 +111,11 @@ impl<'a> ProducerChannel<'a> {
             } else {
                 let (producer, to) = (self.producer, TopicPartition::new(self.topic, partition));
                 let result = Box::pin(async move {
-                    let sealed = producer.check_and_seal(batch, &to).await;
-                    sealed.map_err(|(reason, batch)| SendError::new(to, reason, batch))
+                    let mut timer = BlockTimer::new(&producer.queue);
+                    match producer.check_and_seal(batch, &to, &mut timer).await {
+                        Ok(sealed) => Ok((sealed, timer.waited())),
+                        Err((reason, batch)) => Err(SendError::new(to, reason, batch)),
+                    }
                 });
                 self.checking = Some(PendingCheck { id, result, partition });
             }

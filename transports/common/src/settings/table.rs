@@ -302,8 +302,8 @@ settings! {
     max_request_size(usize): usize = Whole { least: 1, most: INT }, "max.request.size", Value("1048576"),
         "Maximum bytes of one request; a larger batch is sent alone";
     max_block(Duration): Duration = Millis::new(0, LONG).never(&[-1]), "max.block.ms", Value("-1"),
-        "How long a call waits for room in `buffer.memory`, and for the metadata of a topic, each, before it fails. `-1`: as long as its \
-         future is polled. The metadata is also waited for no longer than `request.timeout.ms`";
+        "How long one call waits for the metadata of a topic and for room in `buffer.memory`, both together, before it fails. `-1`: as \
+         long as its future is polled. The metadata is also waited for no longer than `request.timeout.ms`";
     buffer_memory(usize): usize = Whole { least: 1, most: LONG }, "buffer.memory", Value("33554432"),
         "Maximum bytes of batches in flight; above it, sending waits. A batch counts until its outcome is known. An outcome \
          that is not yet taken keeps its batch in memory, but does not count";

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Instant, SystemTime};
 
 use kafka_batch_core::error::BlockedOn;
+use kafka_batch_core::{KafkaBatch, Publish, PublishError, SendError};
 
 use super::*;
 use crate::clock::RuntimeClock;
@@ -142,6 +143,147 @@ fn a_topic_is_waited_for_for_so_long() {
     assert!(again.poll().unwrap().is_ok(), "the lookup went on");
     world.settle();
     assert_eq!(world.log(0), ["x"]);
+}
+
+/// A batch of 300 bytes.
+fn batch(producer: &Producer) -> KafkaBatch {
+    let mut batch = producer.batch();
+    batch.extend([Record::new(&[b'x'; 300][..])]).unwrap();
+    batch
+}
+
+type Accepts = Boxed<Result<(), SendErrorReason>>;
+
+/// Each kind of call that waits for metadata and then for room.
+fn calls(producer: &Producer) -> Vec<(&'static str, Accepts)> {
+    let mut calls: Vec<(&'static str, Accepts)> = Vec::new();
+    for to in [Some(0), None] {
+        let handle = producer.clone();
+        calls.push((
+            "enqueue",
+            Box::pin(async move {
+                match handle.enqueue((TOPIC, to), Record::new(&[b'x'; 300][..])).await {
+                    Ok(_) => Ok(()),
+                    Err(EnqueueError { reason: EnqueueErrorReason::Send(reason), .. }) => Err(reason),
+                    Err(other) => panic!("{other}"),
+                }
+            }),
+        ));
+        let (handle, batch) = (producer.clone(), batch(producer));
+        let boxed = handle.clone().boxed();
+        let publish = Publish::to(TOPIC).partition(to).batch(batch);
+        let copy = publish.clone();
+        let reason = |error| match error {
+            PublishError::Send(SendError { reason, batch, .. }) => {
+                assert_eq!(batch.record_count(), 1);
+                reason
+            }
+            other => panic!("{other}"),
+        };
+        calls.push((
+            "publish_batch",
+            Box::pin(async move { handle.publish_batch(publish).await.map(drop).map_err(reason) }),
+        ));
+        calls.push((
+            "publish_batch of a BoxTransport",
+            Box::pin(async move { boxed.publish_batch(copy).await.map(drop).map_err(reason) }),
+        ));
+        let (handle, mut held) = (producer.clone(), Some(self::batch(producer).seal().unwrap()));
+        let needed = crate::command_queue::permits(held.as_ref().unwrap());
+        calls.push((
+            "send_sealed",
+            Box::pin(async move {
+                crate::external::send_sealed(handle, TOPIC.into(), to, needed, || held.take()).await.map(drop)
+            }),
+        ));
+    }
+    let (handle, batch) = (producer.clone(), batch(producer));
+    calls.push((
+        "send_batch",
+        Box::pin(async move {
+            let sent = handle.send_batch(batch, TopicPartition::new(TOPIC, 0)).await;
+            sent.map(drop).map_err(|error| {
+                assert_eq!(error.batch.record_count(), 1);
+                error.reason
+            })
+        }),
+    ));
+    calls
+}
+
+#[test]
+fn the_time_is_that_of_both_waits_together() {
+    for index in 0..calls(&world(None).producer).len() {
+        let (mut world, _first) = full(Some(LIMIT));
+        world.queue.topics.forget(TOPIC);
+        let (name, call) = calls(&world.producer).swap_remove(index);
+        let mut call = Call::new(call);
+        assert!(call.poll().is_none(), "{name}: the topic is not known");
+        pass(300);
+        world.turn();
+        assert!(call.is_woken(), "{name}: its metadata has arrived");
+        call.woken.0.store(false, Ordering::SeqCst);
+        assert!(call.poll().is_none(), "{name}: there is no room");
+        pass(199);
+        world.turn();
+        assert!(!call.is_woken() && call.poll().is_none(), "{name}");
+        pass(1);
+        world.turn();
+        assert!(call.is_woken(), "{name}");
+        let reason = call.poll().expect(name).unwrap_err();
+        assert!(is_blocked(&reason, BlockedOn::BufferMemory), "{name}: {reason}");
+        world.settle();
+        assert_eq!(world.log(0).len(), 1, "{name}: nothing of it was sent");
+        assert!(world.queue.is_idle(), "{name}");
+    }
+}
+
+/// The time passes while a call waits, so that the one that has none left is accepted if there is room.
+#[test]
+fn a_call_without_time_left_is_accepted_if_there_is_room() {
+    let (mut world, _first) = full(Some(LIMIT));
+    world.queue.topics.forget(TOPIC);
+    let mut call = batch_of_300_bytes(&world);
+    assert!(call.poll().is_none());
+    pass(499);
+    world.settle(); // the metadata arrives, and the batch in flight leaves
+    pass(10_000);
+    drop(call.poll().unwrap().unwrap());
+    world.settle();
+    assert_eq!(world.log(0).len(), 2);
+    assert!(world.queue.is_idle());
+}
+
+#[test]
+fn the_time_of_a_batch_of_a_channel_is_that_of_both_waits_together() {
+    let (mut world, _first) = full(Some(LIMIT));
+    world.queue.topics.forget(TOPIC);
+    let producer = world.producer.clone();
+    let mut sender = channel::Sender::new(&producer);
+    for id in 0..2 {
+        sender.push_value(&world, id, 0, &"x".repeat(300));
+    }
+    assert!(sender.poll(2).is_pending(), "the topic is not known");
+    pass(300);
+    world.turn();
+    assert!(sender.poll(2).is_pending(), "there is no room");
+    pass(199);
+    let _ = sender.poll(2);
+    assert!(sender.outcomes.is_empty());
+    pass(1);
+    let _ = sender.poll(2);
+    assert!(is_blocked(sender.refusal(0), BlockedOn::BufferMemory));
+    // The second one has waited for nothing before.
+    let _ = sender.poll(2);
+    pass(499);
+    let _ = sender.poll(2);
+    assert_eq!(sender.outcomes.len(), 1);
+    pass(1);
+    let _ = sender.poll(2);
+    assert!(is_blocked(sender.refusal(1), BlockedOn::BufferMemory));
+    world.settle();
+    drop(sender);
+    assert!(world.queue.is_idle());
 }
 
 #[test]
