@@ -100,6 +100,9 @@ pub(super) struct SendPath {
     pub(super) is_transactional: bool,
     /// The serial number of the transaction that a partition must be added to before a batch is sent to it.
     pub(super) must_be_added_to: Option<u64>,
+    /// Whether a partition's first batch under a producer id and epoch must have sequence number 0, so that no later one can be
+    /// written before it: with `transaction.version` 2 (KIP-890).
+    pub(super) begins_at_zero: bool,
 }
 
 /// An entry that is sent now.
@@ -221,7 +224,7 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, .. } = path;
+        let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, begins_at_zero, .. } = path;
         let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
@@ -250,7 +253,7 @@ impl Partition {
         // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
         let oldest = self.queue.get(0).map_or(0, |entry| entry.order.batches_before);
         let is_next_in_sequence = |identity: Identity| {
-            self.sequence.is_confirmed(identity, broker)
+            (begins_at_zero || self.sequence.is_confirmed(identity, broker))
                 && earlier().all(|entry| entry.payload.identity() == Some(identity))
                 && (is_retransmission || self.sequence.is_remembered(oldest))
         };

@@ -68,6 +68,7 @@ impl World {
             is_idempotent: true,
             is_transactional: false,
             must_be_added_to: None,
+            begins_at_zero: false,
         }
     }
 

@@ -144,7 +144,10 @@ impl Machine {
             }
         }
         let is_transactional = self.transactions.is_some();
-        Ok(SendPath { connection: id, broker, versions, is_idempotent, is_transactional, must_be_added_to })
+        // Every transaction of level 2 has an epoch of its own: without this, its first request would be in flight alone.
+        let begins_at_zero = is_transactional && must_be_added_to.is_none();
+        let connection = id;
+        Ok(SendPath { connection, broker, versions, is_idempotent, is_transactional, must_be_added_to, begins_at_zero })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.
