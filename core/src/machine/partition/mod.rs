@@ -49,6 +49,8 @@ pub(super) enum BlockedOn {
     Identity(ConnectionId),
     /// AddPartitionsToTxn: the partition is not in the transaction yet.
     AddPartitions,
+    /// The markers of the last transaction.
+    Markers,
     /// Nothing that helps: its leader lacks the Produce version that the transaction needs, which can only be aborted.
     ProduceVersion,
 }
@@ -103,6 +105,8 @@ pub(super) struct SendPath {
     /// Whether a partition's first batch under a producer id and epoch must have sequence number 0, so that no later one can be
     /// written before it: with `transaction.version` 2 (KIP-890).
     pub(super) begins_at_zero: bool,
+    /// Whether the markers of the last transaction are still to be written.
+    pub(super) awaits_markers: bool,
 }
 
 /// An entry that is sent now.
@@ -229,6 +233,9 @@ impl Partition {
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
             return Err(BlockedOn::AddPartitions);
+        }
+        if path.awaits_markers {
+            return Err(BlockedOn::Markers);
         }
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.

@@ -69,6 +69,7 @@ impl World {
             is_transactional: false,
             must_be_added_to: None,
             begins_at_zero: false,
+            awaits_markers: false,
         }
     }
 
