@@ -36,6 +36,13 @@ pub(super) enum Condition {
     Identity,
     /// AddPartitionsToTxn.
     AddPartitions,
+    /// The markers of the last transaction.
+    Markers,
+}
+
+impl Condition {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Leader, Self::Metadata, Self::Identity, Self::AddPartitions, Self::Markers];
 }
 
 /// What each partition waits for. There is a list of partitions for each wait that others end. A partition is in at most
@@ -66,6 +73,7 @@ struct Lists {
     metadata: List,
     identity: List,
     add_partitions: List,
+    markers: List,
     turns: BTreeMap<Node, Turns>,
 }
 
@@ -100,6 +108,7 @@ impl Lists {
             Condition::Metadata => &mut self.metadata,
             Condition::Identity => &mut self.identity,
             Condition::AddPartitions => &mut self.add_partitions,
+            Condition::Markers => &mut self.markers,
         }
     }
 }
@@ -246,8 +255,7 @@ impl Schedule {
     pub(super) fn assert_lists(&mut self) {
         let mut listed = 0;
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
-        let conditions = [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::AddPartitions]
-            .map(Wait::Condition);
+        let conditions = Condition::ALL.map(Wait::Condition);
         let waits =
             [Wait::Examination, Wait::Backoff].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {

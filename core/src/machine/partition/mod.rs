@@ -49,6 +49,8 @@ pub(super) enum BlockedOn {
     Identity(ConnectionId),
     /// AddPartitionsToTxn: the partition is not in the transaction yet.
     AddPartitions,
+    /// The markers of the last transaction.
+    Markers,
     /// Nothing that helps: its leader lacks the Produce version that the transaction needs, which can only be aborted.
     ProduceVersion,
 }
@@ -100,6 +102,11 @@ pub(super) struct SendPath {
     pub(super) is_transactional: bool,
     /// The serial number of the transaction that a partition must be added to before a batch is sent to it.
     pub(super) must_be_added_to: Option<u64>,
+    /// Whether a partition's first batch under a producer id and epoch must have sequence number 0, so that no later one can be
+    /// written before it: with `transaction.version` 2 (KIP-890).
+    pub(super) begins_at_zero: bool,
+    /// Whether the markers of the last transaction are still to be written.
+    pub(super) awaits_markers: bool,
 }
 
 /// An entry that is sent now.
@@ -221,11 +228,14 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, .. } = path;
+        let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, begins_at_zero, .. } = path;
         let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
             return Err(BlockedOn::AddPartitions);
+        }
+        if path.awaits_markers {
+            return Err(BlockedOn::Markers);
         }
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.
@@ -250,7 +260,7 @@ impl Partition {
         // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
         let oldest = self.queue.get(0).map_or(0, |entry| entry.order.batches_before);
         let is_next_in_sequence = |identity: Identity| {
-            self.sequence.is_confirmed(identity, broker)
+            (begins_at_zero || self.sequence.is_confirmed(identity, broker))
                 && earlier().all(|entry| entry.payload.identity() == Some(identity))
                 && (is_retransmission || self.sequence.is_remembered(oldest))
         };

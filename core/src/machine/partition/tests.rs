@@ -68,6 +68,8 @@ impl World {
             is_idempotent: true,
             is_transactional: false,
             must_be_added_to: None,
+            begins_at_zero: false,
+            awaits_markers: false,
         }
     }
 

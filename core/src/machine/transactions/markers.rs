@@ -3,7 +3,8 @@
 //! EndTxn is answered before they are. What the next transaction adds while they are being written is refused with
 //! CONCURRENT_TRANSACTIONS, and tried again 20 ms later: by the client, or at level 2 by the leader
 //! (`add.partitions.to.txn.retry.backoff.ms`). Usually they take a few ms, or less than one. So the coordinator is asked
-//! with DescribeTransactions, and the next transaction begins as soon as it says that they are written.
+//! with DescribeTransactions, and nothing is sent in the next transaction until it says that they are written. The application can
+//! begin it at once, and fill batches meanwhile.
 //!
 //! Where that saves less than the question costs, because the brokers are far away or the application pauses between its
 //! transactions, it is asked after every 16th transaction only.
@@ -13,7 +14,7 @@ use core::time::Duration;
 use super::CONCURRENT_BACKOFF;
 use crate::time::Instant;
 
-/// After this time the transaction begins, whatever the coordinator says, and also if it does not answer: then the backoff costs no
+/// After this time the requests of the next transaction are sent, whatever the coordinator says, and also if it does not answer: then the backoff costs no
 /// more than the questions.
 const LIMIT: Duration = CONCURRENT_BACKOFF;
 
@@ -78,7 +79,7 @@ impl Markers {
         }
     }
 
-    /// Returns `true` if the next transaction need not wait.
+    /// Returns `true` if the requests of the next transaction need not wait.
     pub(in crate::machine) const fn are_written(&self) -> bool {
         matches!(self.state, State::Written)
     }
@@ -115,7 +116,7 @@ impl Markers {
         };
     }
 
-    /// Returns when a transaction begins without the response that is awaited; `None` if none is.
+    /// Returns when requests are sent without the response that is awaited; `None` if none is.
     pub(in crate::machine) fn limit(&self) -> Option<Instant> {
         match self.state {
             State::InFlight { ended, .. } => Some(ended + LIMIT),
@@ -123,7 +124,7 @@ impl Markers {
         }
     }
 
-    /// Records that a transaction begins without the response.
+    /// Records that requests are sent without the response.
     pub(in crate::machine) fn on_limit(&mut self, now: Instant) {
         if let State::InFlight { sent, .. } = self.state {
             self.round_trip = self.round_trip.max(now.since(sent));

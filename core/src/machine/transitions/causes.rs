@@ -98,6 +98,7 @@ impl Machine {
                 };
                 Some(self.response_to(is_pending).unwrap_or(WaitingFor::Coordinator))
             }
+            BlockedOn::Markers => self.response_to(|request| matches!(request, InFlightRequest::Markers)),
             // The last error is the cause.
             BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata | BlockedOn::ProduceVersion => None,
         }

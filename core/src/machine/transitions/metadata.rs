@@ -176,7 +176,7 @@ impl Machine {
     /// Marks the partitions to be examined that any metadata may unblock, or that wait for their turn at a node which
     /// does not lead them any more. One in backoff may have an earlier batch that is not sent to the old leader only.
     pub(super) fn leaders_changed(&mut self) {
-        for condition in [Condition::Leader, Condition::Metadata, Condition::Identity, Condition::AddPartitions] {
+        for condition in Condition::ALL {
             self.accumulator.schedule.wake(condition);
         }
         self.accumulator.schedule.wake_backoffs();

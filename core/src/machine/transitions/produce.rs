@@ -111,6 +111,7 @@ impl Machine {
             BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
             BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
             BlockedOn::AddPartitions => Wait::Condition(Condition::AddPartitions),
+            BlockedOn::Markers => Wait::Condition(Condition::Markers),
             BlockedOn::Node(_) | BlockedOn::Capacity(_) | BlockedOn::ProduceVersion => Wait::Examination,
         };
         self.accumulator.schedule.set(index, wait);
@@ -130,12 +131,13 @@ impl Machine {
             return Err(BlockedOn::Capacity(id));
         }
         let is_idempotent = self.is_idempotent(versions);
-        let mut must_be_added_to = None;
+        let (mut must_be_added_to, mut awaits_markers) = (None, false);
         if let Some(transactions) = &self.transactions {
             if !is_idempotent {
                 return Err(BlockedOn::Metadata); // it has no transactions, and a newer broker may become leader
             }
             must_be_added_to = transactions.must_be_added_to();
+            awaits_markers = !transactions.markers.are_written();
             if must_be_added_to.is_some() {
                 versions.produce = versions.produce.min(LAST_VERSION_BELOW_LEVEL_2);
             } else if versions.produce < FIRST_VERSION_OF_LEVEL_2 {
@@ -144,7 +146,18 @@ impl Machine {
             }
         }
         let is_transactional = self.transactions.is_some();
-        Ok(SendPath { connection: id, broker, versions, is_idempotent, is_transactional, must_be_added_to })
+        // Every transaction of level 2 has an epoch of its own: without this, its first request would be in flight alone.
+        let begins_at_zero = is_transactional && must_be_added_to.is_none();
+        Ok(SendPath {
+            connection: id,
+            broker,
+            versions,
+            is_idempotent,
+            is_transactional,
+            must_be_added_to,
+            begins_at_zero,
+            awaits_markers,
+        })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.

@@ -37,8 +37,7 @@ impl Machine {
             self.transaction_ended(None, false); // no coordinator knows of it
         }
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
-        if transactions.begin_requested && transactions.markers.are_written() && transactions.change(Transition::Begin)
-        {
+        if transactions.begin_requested && transactions.change(Transition::Begin) {
             transactions.begin_requested = false;
             transactions.start();
             self.transaction_event(TransactionEvent::Begun(Ok(())));

@@ -7,6 +7,7 @@ use super::transaction_requests::Frame;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::NodeStatus;
 use crate::machine::node::Node;
+use crate::machine::schedule::Condition;
 use crate::protocol::{ApiKey, DescribeTransactionsRequest, DescribeTransactionsResponse};
 
 /// The beginning of the names of the states in which markers are being written.
@@ -30,13 +31,16 @@ impl Machine {
         sent
     }
 
-    /// Lets a transaction begin when it has waited for the response long enough.
+    /// Lets the requests of a transaction be sent when they have waited for the response long enough.
     fn limit_wait_for_markers(&mut self) {
-        let Some(transactions) = self.transactions.as_deref_mut().filter(|all| all.begin_requested) else { return };
+        let Some(transactions) = self.transactions.as_deref_mut() else { return };
+        if !transactions.state().has_transaction() {
+            return;
+        }
         let Some(limit) = transactions.markers.limit() else { return };
         if limit <= self.now {
             transactions.markers.on_limit(self.now);
-            self.dirty = true;
+            self.markers_changed();
         } else {
             self.set_transaction_timer(limit);
         }
@@ -74,13 +78,21 @@ impl Machine {
             Some(is_pending) => transactions.markers.on_response(is_pending, self.now),
             None => transactions.markers.on_unknown(),
         }
-        self.dirty = true;
+        self.markers_changed();
     }
 
     /// Records that the coordinator does not say whether markers are written.
     pub(super) fn markers_unknown(&mut self) {
         if let Some(transactions) = self.transactions.as_deref_mut() {
             transactions.markers.on_unknown();
+        }
+        self.markers_changed();
+    }
+
+    /// Lets the partitions be examined that have waited for the markers, once they are written.
+    fn markers_changed(&mut self) {
+        if self.transactions.as_deref().is_some_and(|transactions| transactions.markers.are_written()) {
+            self.accumulator.schedule.wake(Condition::Markers);
         }
         self.dirty = true;
     }

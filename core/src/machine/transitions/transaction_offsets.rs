@@ -29,6 +29,9 @@ impl Machine {
         if transactions.must_be_added_to().is_some() && !transactions.offsets.has_added(first.group.group()) {
             return None; // AddOffsetsToTxn comes first
         }
+        if !transactions.markers.are_written() {
+            return None;
+        }
         match transactions.offsets.query.state(self.now) {
             QueryState::Due => {}
             QueryState::InFlight => return None,

@@ -72,7 +72,7 @@ impl Machine {
             TransactionState::Initializing => Some(TransactionRequest::InitProducerId { is_bump: false }),
             TransactionState::Bumping => Some(TransactionRequest::InitProducerId { is_bump: true }),
             TransactionState::Open | TransactionState::Committing if !must_abort => {
-                if transactions.must_be_added_to().is_some() {
+                if transactions.must_be_added_to().is_some() && transactions.markers.are_written() {
                     let group = transactions.offsets.first().map(|offsets| offsets.group.group());
                     let group = group.filter(|group| !transactions.offsets.has_added(group)).map(String::from);
                     let partitions = self.accumulator.schedule.all_waiting_for(Condition::AddPartitions);

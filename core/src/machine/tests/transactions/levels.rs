@@ -44,6 +44,24 @@ fn with_level_2_nothing_is_added_and_each_transaction_has_an_epoch_of_its_own() 
     }
 }
 
+/// A leader accepts the first batch of an epoch with any sequence number, except with level 2: there it is 0.
+#[test]
+fn with_level_2_a_transaction_begins_with_five_requests_in_flight_and_below_with_one_in_its_first_epoch() {
+    for (level, at_once) in [(0, 1), (1, 1), (2, 5)] {
+        let mut world = world(level);
+        world.begin();
+        world.responses.extend([None; 5]);
+        for value in ["a", "b", "c", "d", "e", "f"] {
+            world.send(&[value], 0);
+        }
+        world.run();
+        let sent = world.sent().into_iter().filter(|api| *api == PRODUCE).count();
+        assert_eq!(sent, at_once, "level {level}");
+        let first: Vec<_> = world.batches().into_iter().map(|((_, _, sequence), _)| sequence).collect();
+        assert_eq!(first, (0..at_once).map(|at| at as i32).collect::<Vec<_>>(), "level {level}");
+    }
+}
+
 #[test]
 fn the_level_is_that_of_the_feature_and_not_of_the_versions_that_brokers_list() {
     let mut world = uninitialized(1);

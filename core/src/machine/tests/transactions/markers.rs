@@ -1,6 +1,7 @@
-//! The next transaction begins when the markers of the last one are written.
+//! Nothing is sent in a transaction until the markers of the last one are written.
 
 use super::*;
+use crate::transaction::GroupMetadata;
 
 /// Returns a world whose coordinator describes transactions.
 fn world_that_describes(level: i16) -> World {
@@ -23,36 +24,72 @@ fn commit_one(world: &mut World) {
     world.events.clear();
 }
 
+/// Begins a transaction, and sends a batch and offsets in it, while the markers of the last one are being written.
+fn begin_while_pending(level: i16) -> World {
+    let mut world = world_that_describes(level);
+    world.fake().pending = usize::MAX;
+    commit_one(&mut world);
+    world.forget();
+    world.begin();
+    world.send(&["b"], 0);
+    world.run();
+    let offsets = vec![(TopicPartition::new("in", 0), 42.into())];
+    world.producer.send_offsets(GroupMetadata::unfenced("g"), offsets, world.now).unwrap();
+    world.run();
+    world.wait_ms(10);
+    let asked = world.sent().len();
+    assert!(asked >= 5 && world.sent().iter().all(|api| *api == DESCRIBE), "{:?}", world.sent());
+    assert_eq!(world.transaction_events(), [""; 0]);
+    world
+}
+
 #[test]
-fn the_next_transaction_begins_when_the_markers_are_written() {
+fn a_transaction_begins_at_once_and_its_requests_wait_for_the_markers_of_the_last_one() {
     for level in [0, 1, 2] {
-        let mut world = world_that_describes(level);
-        world.fake().pending = 3;
-        commit_one(&mut world);
-        assert_eq!(world.sent()[world.sent().len() - 5..], [END, DESCRIBE, DESCRIBE, DESCRIBE, DESCRIBE]);
+        let mut world = begin_while_pending(level);
+        world.fake().pending = 0;
         world.forget();
-        world.begin();
-        assert_eq!(world.sent(), [0_i16; 0]);
+        world.wait_ms(2);
+        let mut sent = world.sent();
+        assert_eq!(sent.remove(0), DESCRIBE);
+        sent.sort_unstable();
+        let expected: &[i16] = match level {
+            2 => &[PRODUCE, FIND, OFFSET_COMMIT],
+            _ => &[PRODUCE, FIND, ADD, ADD_OFFSETS, OFFSET_COMMIT],
+        };
+        assert_eq!(sent, expected, "level {level}");
+        world.events.clear();
+        world.commit();
+        assert!(world.committed().is_ok());
     }
 }
 
 #[test]
-fn a_transaction_that_is_begun_meanwhile_waits_at_most_20_ms_and_batches_with_it() {
-    let mut world = world_that_describes(2);
-    world.fake().pending = usize::MAX;
-    commit_one(&mut world);
-    world.forget();
-    world.producer.begin_transaction(world.now).unwrap();
-    world.run();
-    assert_eq!(world.transaction_events(), [""; 0]);
-    world.wait_ms(10);
-    assert_eq!(world.transaction_events(), [""; 0]);
-    world.wait_ms(10);
-    assert_eq!(world.transaction_events(), ["Begun(Ok(()))"]);
-    let asked = world.sent().len();
-    assert!((10..25).contains(&asked), "asked {asked} times");
-    world.wait_ms(1_000);
-    assert_eq!(world.sent().len(), asked, "it is not asked any more");
+fn they_wait_at_most_20_ms() {
+    for level in [0, 2] {
+        let mut world = begin_while_pending(level);
+        world.wait_ms(10);
+        assert!(world.sent().contains(&PRODUCE) && world.sent().contains(&OFFSET_COMMIT), "{:?}", world.sent());
+        let asked = world.sent().iter().filter(|api| **api == DESCRIBE).count();
+        assert!((10..25).contains(&asked), "asked {asked} times");
+        world.forget();
+        world.wait_ms(1_000);
+        assert_eq!(world.sent(), [0_i16; 0], "it is not asked any more");
+    }
+}
+
+#[test]
+fn what_waits_for_markers_can_be_aborted_and_nothing_of_it_is_sent() {
+    for level in [0, 2] {
+        let mut world = begin_while_pending(level);
+        world.forget();
+        world.abort();
+        let [event, ended] = &world.transaction_events()[..] else { panic!("{:?}", world.transaction_events()) };
+        assert!(event.starts_with("OffsetsSent") && ended == "Aborted(Ok(()))", "{event}, {ended}");
+        assert_eq!(world.fates().len(), 1);
+        world.wait_ms(1_000);
+        assert!(world.sent().iter().all(|api| *api == DESCRIBE), "{:?}", world.sent());
+    }
 }
 
 #[test]
@@ -61,13 +98,15 @@ fn a_coordinator_that_does_not_say_it_holds_nothing_up() {
         let mut world = world_that_describes(level);
         world.answer_with(DESCRIBE, [code]);
         commit_one(&mut world);
-        world.producer.begin_transaction(world.now).unwrap();
+        world.forget();
+        world.begin();
+        world.send(&["b"], 0);
         world.run();
         if code.is_none() {
-            assert!(!world.transaction_events().contains(&"Begun(Ok(()))".into()), "the response may come");
+            assert_eq!(world.sent(), [0_i16; 0], "the response may come");
             world.wait_ms(20);
         }
-        assert_eq!(world.transaction_events().last().unwrap(), "Begun(Ok(()))");
+        assert!(world.sent().contains(&PRODUCE) || world.sent().contains(&ADD), "{:?}", world.sent());
         assert_eq!(world.state(), TransactionState::Open);
     }
 }
