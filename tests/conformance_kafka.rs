@@ -62,6 +62,8 @@ mod changes;
 mod cluster;
 #[path = "conformance_kafka/consumer.rs"]
 mod consumer;
+#[path = "conformance_kafka/deletion.rs"]
+mod deletion;
 #[path = "kafka/environment.rs"]
 mod environment;
 #[cfg(feature = "__witnesses")]

@@ -8,6 +8,7 @@ use kafka_batch::decode::RecordBatches;
 use kafka_batch::proptest::OwnedRecord;
 use kafka_batch::{Delivery, Timestamp, TopicPartition};
 use kafka_batch_witnesses::rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use kafka_batch_witnesses::rdkafka::client::DefaultClientContext;
 use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer};
 use kafka_batch_witnesses::rdkafka::mocking::MockCluster;
 use kafka_batch_witnesses::rdkafka::producer::DefaultProducerContext;
@@ -121,16 +122,8 @@ impl Cluster {
 
     /// Connects to the Kafka at this address.
     pub(crate) fn at(servers: String, settings: &[(&str, &str)]) -> Self {
-        let topic = name();
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
-        let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
-        // Records of the years 1 and 9999 are not deleted.
-        let any_time = [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
-        let new = any_time.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value));
-        let made = block_on(admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
-        assert_eq!(made.unwrap(), [Ok(topic.clone())]);
-        (0..3).for_each(|partition| wait_for_leader(&servers, &topic, partition));
-        Self { mock: None, servers, topic }
+        let RealTopic { servers, name } = RealTopic::create(servers, settings);
+        Self { mock: None, servers, topic: name }
     }
 
     fn mock(&self) -> &MockCluster<'static, DefaultProducerContext> {
@@ -185,18 +178,16 @@ impl Cluster {
 
     /// Deletes the records of partition 0 before this offset.
     pub(crate) fn delete_records_before(&self, offset: i64) {
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
         let mut until = TopicPartitionList::new();
         until.add_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
-        let deleted = block_on(admin.delete_records(&until, &AdminOptions::new().operation_timeout(Some(PATIENCE))));
+        let deleted = block_on(admin(&self.servers).delete_records(&until, &options()));
         assert_eq!(deleted.unwrap().elements()[0].error(), Ok(()));
     }
 
     /// Adds a fourth partition.
     pub(crate) fn add_partition(&self) {
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
         let four = NewPartitions::new(&self.topic, 4);
-        let made = block_on(admin.create_partitions([&four], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
+        let made = block_on(admin(&self.servers).create_partitions([&four], &options()));
         assert_eq!(made.unwrap(), [Ok(self.topic.clone())]);
         wait_for_leader(&self.servers, &self.topic, 3);
     }
@@ -207,6 +198,59 @@ impl Cluster {
         let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
         RecordBatches::new(&segment).map(Result::unwrap).count()
     }
+}
+
+/// A topic of three partitions in an Apache Kafka.
+#[derive(Clone, Debug)]
+pub(crate) struct RealTopic {
+    pub(crate) servers: String,
+    pub(crate) name: String,
+}
+
+impl RealTopic {
+    /// Creates one that no other case uses.
+    pub(crate) fn create(servers: String, settings: &[(&str, &str)]) -> Self {
+        let topic = Self { servers, name: name() };
+        topic.create_with(settings);
+        topic
+    }
+
+    fn create_with(&self, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(&self.name, 3, TopicReplication::Fixed(1));
+        // Records of the years 1 and 9999 are not deleted.
+        let any_time = [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
+        let new = any_time.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value));
+        let made = block_on(admin(&self.servers).create_topics([&new], &options()));
+        assert_eq!(made.unwrap(), [Ok(self.name.clone())]);
+        (0..3).for_each(|partition| wait_for_leader(&self.servers, &self.name, partition));
+    }
+
+    /// Creates it again, after it was deleted.
+    pub(crate) fn create_again(&self) {
+        self.create_with(&[]);
+    }
+
+    pub(crate) fn delete(&self) {
+        let deleted = block_on(admin(&self.servers).delete_topics(&[&self.name], &options()));
+        assert_eq!(deleted.unwrap(), [Ok(self.name.clone())]);
+    }
+
+    pub(crate) fn partition(&self, partition: i32) -> TopicPartition {
+        TopicPartition::new(&self.name, partition)
+    }
+
+    /// Returns the values in the log of a partition.
+    pub(crate) fn values(&self, partition: i32) -> Vec<String> {
+        log::values(consumer::log_of(&self.servers, &self.name, partition))
+    }
+}
+
+fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE))
 }
 
 /// Waits for the leaders of a new topic, which do not know it at first and return an error. Kafka does not report when

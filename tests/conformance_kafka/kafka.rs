@@ -22,10 +22,10 @@ over_each_transport_to_real_brokers! {
 }
 
 /// Brokers started by a case are large.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+pub(crate) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Returns the release of the broker given by the environment.
-fn release() -> &'static Release {
+pub(crate) fn release() -> &'static Release {
     Release::find(&variable("KAFKA_BATCH_KAFKA_VERSION")).unwrap()
 }
 

@@ -375,3 +375,48 @@ fn a_negative_id_or_epoch_is_not_used() {
         assert!(world.error().reason.to_string().contains(&expected), "{}", world.error().reason);
     }
 }
+
+/// Partition 1 needs another identity, while requests of partition 0, which does not, take the room in the connection again and
+/// again. Returns the requests of three turns.
+fn beside_a_busy_partition(ids: impl IntoIterator<Item = (i64, i16)>) -> Vec<Request> {
+    let mut world = World::new(|config| config.max_in_flight_requests_per_connection = 1);
+    world.ids = ids.into_iter().collect();
+    world.send(&["x"], 0);
+    world.send(&["x"], 1);
+    world.run();
+    world.responses.push_back(Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0));
+    world.send(&["refused"], 1);
+    world.run();
+    assert_eq!(world.fates(), [(0, DONE), (1, DONE), (2, NOT_WRITTEN)]);
+    world.requests.clear();
+    let mut in_flight = world.pipeline(&["busy"]).remove(0);
+    world.silent_connections.push(in_flight.connection);
+    for _ in 0..9 {
+        world.send(&["busy"], 0);
+    }
+    world.send(&["waits"], 1);
+    world.run();
+    for _ in 0..3 {
+        let before = world.requests.len();
+        world.reply(&in_flight, ErrorCode::NONE);
+        match world.requests[before..].iter().find(|request| request.api == 0) {
+            Some(next) => in_flight = next.clone(),
+            None => break, // another request has taken the room
+        }
+    }
+    world.requests
+}
+
+#[test]
+fn a_partition_that_needs_another_epoch_does_not_starve_beside_a_busy_one() {
+    let requests = beside_a_busy_partition([(7, 0)]);
+    let sets = requests.iter().filter(|request| request.api == 0).flat_map(Request::produced);
+    let of_partition_1: Vec<_> = sets.filter(|(partition, _)| *partition == 1).collect();
+    assert_eq!(of_partition_1.iter().map(|(_, batch)| stamp_of(batch)).collect::<Vec<_>>(), [(7, 1, 0)]);
+}
+
+#[test]
+fn a_partition_that_needs_another_producer_id_does_not_starve_beside_a_busy_one() {
+    let requests = beside_a_busy_partition([(7, i16::MAX), (8, 0)]);
+    assert_eq!(requests.iter().filter(|request| request.api == 22).count(), 1, "{requests:?}");
+}

@@ -223,7 +223,7 @@ impl Machine {
         }
     }
 
-    fn is_idempotent(&self, versions: Versions) -> bool {
+    pub(super) fn is_idempotent(&self, versions: Versions) -> bool {
         self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
     }
 

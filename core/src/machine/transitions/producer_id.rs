@@ -26,8 +26,8 @@ impl Machine {
             return None; // the transaction coordinator assigns it, before a batch is accepted
         }
         let index = self.accumulator.schedule.first_waiting_for(Condition::Identity)?;
-        let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
-            // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.
+        let Some(id) = self.connection_for_identity(index) else {
+            // Its leader has changed, or takes no requests now, or it has no batch left that needs an id.
             self.accumulator.mark_for_examination(index);
             self.dirty = true;
             return None;
@@ -57,6 +57,21 @@ impl Machine {
                 self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
                 None
             }
+        }
+    }
+
+    /// Returns the connection to the leader of a partition whose next batch needs a producer id or epoch, also if the connection has
+    /// no room for Produce requests now: other partitions, which need none, may take that room again and again.
+    fn connection_for_identity(&self, index: PartitionIndex) -> Option<ConnectionId> {
+        match self.blocked_on(index)? {
+            BlockedOn::Identity(id) => Some(id),
+            BlockedOn::Capacity(id) => {
+                let connection = self.network.connections.get(&id)?;
+                let takes_it = connection.accepts_requests(self.now) && self.is_idempotent(connection.versions()?);
+                let is_needed = self.accumulator.partition(index).waits_for_identity(&self.identities);
+                (takes_it && is_needed).then_some(id)
+            }
+            _ => None,
         }
     }
 
