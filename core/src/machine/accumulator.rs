@@ -58,7 +58,7 @@ impl Accumulator {
         &mut self,
         batch: SealedBatch,
         to: TopicPartition,
-        (reason, open_micros): (SendReason, u32),
+        (reason, opened): (SendReason, Instant),
         now: Instant,
         ids: &mut EntryIds,
     ) -> BatchId {
@@ -66,7 +66,7 @@ impl Accumulator {
         let (id, place) = self.unfinished.accept(batch.size(), now, index);
         let partition = &mut self.partitions[index];
         self.topics.counters(partition.topic_index).on_accepted(&batch, reason);
-        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, open_micros));
+        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, opened));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.waits_for(index), Wait::Batch | Wait::OwnEvent) {
             self.mark_for_examination(index);
@@ -198,14 +198,12 @@ impl Accumulator {
         sent: &mut SentOfTopic,
     ) -> EntryId {
         let partition = &mut self.partitions[index];
-        let entry = partition.on_sent(at, id);
         if sent.topic != Some(partition.topic_index) {
             if let Some(topic) = sent.topic.replace(partition.topic_index) {
                 self.topics.counters(topic).on_sent(&core::mem::take(&mut sent.counter));
             }
         }
-        sent.counter.count(&entry, now);
-        entry.id
+        partition.on_sent(at, id, now, &mut sent.counter)
     }
 
     /// Adds what was counted to the counters of its topic.
@@ -221,7 +219,7 @@ impl Accumulator {
     }
 
     /// Records that a batch was delivered or has failed.
-    #[inline]
+    #[inline(always)] // it is called in one place
     pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, outcome: FinishedRecords, now: Instant) {
         let (partition, accepted) = self.unfinished.finish(batch, place);
         let counters = self.counters(partition);
@@ -279,7 +277,7 @@ mod tests {
     use crate::time::Timestamp;
     use crate::{KafkaBatch, Record};
 
-    const NOW: (SendReason, u32) = (SendReason::Explicit, 0);
+    const NOW: (SendReason, Instant) = (SendReason::Explicit, Instant::START);
 
     fn batch() -> SealedBatch {
         let mut batch = KafkaBatch::new(Timestamp::from_millis(0));

@@ -310,7 +310,7 @@ impl Connection {
     fn on_frame(&mut self, frame: Bytes, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
-                self.counters.on_response();
+                self.counters.on_other_response();
                 self.step(handshake.on_frame(config, self.rng, &frame), config, now, events);
             }
             State::Ready(versions) => {
@@ -321,9 +321,9 @@ impl Connection {
                     (Ok(found), Some(request)) if found == request.correlation => {
                         let Request { correlation, version, api, sent, .. } = *request;
                         self.in_flight.pop_front();
-                        self.counters.on_response();
-                        if api == ApiKey::Produce {
-                            self.counters.on_produce_response(now.nanos_since(sent));
+                        match api {
+                            ApiKey::Produce => self.counters.on_produce_response(now.nanos_since(sent)),
+                            _ => self.counters.on_other_response(),
                         }
                         self.state = State::Ready(versions);
                         events.push(ConnectionEvent::Response { correlation, version, frame });

@@ -43,8 +43,8 @@ pub(super) struct Entry {
     pub(super) order: StampOrder,
     /// When the batch was accepted.
     pub(super) accepted: Instant,
-    /// How long it was open before, in microseconds, if it was gathered from messages.
-    pub(super) open_micros: u32,
+    /// When its first message was accepted, if it was gathered from messages; otherwise when it was itself.
+    pub(super) opened: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
@@ -78,7 +78,7 @@ impl Entry {
         origin: Origin,
         sealed: SealedBatch,
         accepted: Instant,
-        open_micros: u32,
+        opened: Instant,
     ) -> Box<Self> {
         Box::new(Self {
             id,
@@ -88,7 +88,7 @@ impl Entry {
             payload: Payload::Sealed(sealed),
             order: StampOrder::default(),
             accepted,
-            open_micros,
+            opened,
             failures: 0,
             not_before: Instant::START,
             in_flight: None,

@@ -115,7 +115,7 @@ mod tests {
             let origin = Origin::Whole(TopicPartition::new("t", 0));
             let (batch_id, place) = Unfinished::default().accept(1, Instant::START, 0);
             let (start, sealed) = (Instant::START, batch.seal().unwrap());
-            let entry = Entry::new(self.ids.next(), batch_id, place, origin, sealed, start, 0);
+            let entry = Entry::new(self.ids.next(), batch_id, place, origin, sealed, start, start);
             self.made.push(entry.id);
             entry
         }

@@ -36,6 +36,14 @@ pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
     }
 }
 
+/// Returns the size of a frame in bytes, its length included, which is its beginning: it may have many segments.
+pub(crate) fn frame_size(segments: &[Bytes]) -> usize {
+    let length = segments.first().and_then(|first| first.first_chunk()).map_or(0, |length| u32::from_be_bytes(*length));
+    let size = size_of::<u32>() + length as usize;
+    debug_assert_eq!(size, segments.iter().map(Bytes::len).sum::<usize>(), "it is one frame");
+    size
+}
+
 /// Encodes a SASL token as a frame without a Kafka header.
 ///
 /// After a SaslHandshake in v0, tokens are exchanged like this in both directions (KIP-43). After v1 they are

@@ -25,6 +25,7 @@ use super::io::ConnectionId;
 use super::node::Node;
 use super::queue::Queue;
 use super::sequence::Sequence;
+use super::stats::SentCounter;
 use super::versions::Versions;
 use crate::batch::{Stamp, StampedBatch};
 use crate::splitmix64::SplitMix64;
@@ -100,20 +101,6 @@ pub(super) struct SendPath {
     pub(super) is_transactional: bool,
     /// The serial number of the transaction that a partition must be added to before a batch is sent to it.
     pub(super) must_be_added_to: Option<u64>,
-}
-
-/// An entry that is sent now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SentEntry {
-    pub(super) id: EntryId,
-    pub(super) records: usize,
-    /// In bytes.
-    pub(super) size: usize,
-    /// Whether it was not sent before.
-    pub(super) is_first: bool,
-    pub(super) accepted: Instant,
-    /// How long it was open before it was accepted, in microseconds.
-    pub(super) open_micros: u32,
 }
 
 impl Partition {
@@ -306,25 +293,24 @@ impl Partition {
         }
     }
 
-    /// Records that the entry at this position is in flight.
+    /// Records that the entry at this position is in flight from now on, and counts it in `sent`. Returns its id.
     #[inline]
-    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> SentEntry {
+    pub(super) fn on_sent(
+        &mut self,
+        at: usize,
+        connection: ConnectionId,
+        now: Instant,
+        sent: &mut SentCounter,
+    ) -> EntryId {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
             let is_first = !core::mem::replace(&mut entry.was_sent, true);
-            let (records, size) = match &entry.payload {
-                Payload::Stamped(batch, _) => (batch.record_count(), batch.size()),
-                Payload::Sealed(_) | Payload::Open(_) | Payload::Gone => (0, 0), // not possible: it is sent
-            };
-            SentEntry {
-                id: entry.id,
-                records,
-                size,
-                is_first,
-                accepted: entry.accepted,
-                open_micros: entry.open_micros,
+            if let Payload::Stamped(batch, _) = &entry.payload {
+                let waited = is_first.then(|| now.nanos_since(entry.opened));
+                sent.count(batch.record_count(), batch.size(), waited);
             }
+            entry.id
         })
     }
 

@@ -7,9 +7,7 @@ use core::time::Duration;
 use super::{AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, SendReason, Timing};
 use crate::batch::SealedBatch;
 use crate::cause::BrokerAddress;
-use crate::machine::partition::SentEntry;
 use crate::protocol::ErrorCode;
-use crate::time::Instant;
 
 /// The largest `batch.size` that is counted as it is, in bytes: that of a batch in any format. Without a maximum the sum could
 /// overflow.
@@ -97,15 +95,15 @@ pub(in crate::machine) struct SentCounter {
 }
 
 impl SentCounter {
-    /// Counts an entry that is sent now.
+    /// Counts a batch of this many bytes that is sent now. `waited`: for how many nanoseconds it was in the queue, if it was not
+    /// sent before.
     #[inline]
-    pub(in crate::machine) fn count(&mut self, entry: &SentEntry, now: Instant) {
-        self.sent.count(entry.records);
-        self.bytes += entry.size as u64;
-        if entry.is_first {
-            self.queued.record(now.nanos_since(entry.accepted) + u64::from(entry.open_micros) * 1_000);
-        } else {
-            self.resent.count(entry.records);
+    pub(in crate::machine) fn count(&mut self, records: usize, bytes: usize, waited: Option<u64>) {
+        self.sent.count(records);
+        self.bytes += bytes as u64;
+        match waited {
+            Some(nanos) => self.queued.record(nanos),
+            None => self.resent.count(records),
         }
     }
 
@@ -260,7 +258,8 @@ pub(in crate::machine) struct BrokerCounters {
     errors: u64,
     authentication_errors: u64,
     requests: u64,
-    responses: u64,
+    /// Other than Produce.
+    other_responses: u64,
     outgoing_bytes: u64,
     incoming_bytes: u64,
     produce_responses: u64,
@@ -296,8 +295,9 @@ impl BrokerCounters {
         self.incoming_bytes += bytes as u64;
     }
 
-    pub(in crate::machine) fn on_response(&mut self) {
-        self.responses += 1;
+    /// Counts a response to a request other than Produce.
+    pub(in crate::machine) fn on_other_response(&mut self) {
+        self.other_responses += 1;
     }
 
     /// Counts the response to a Produce request, which took this many nanoseconds.
@@ -335,7 +335,7 @@ impl BrokerCounters {
             connection_error_total: self.errors,
             failed_authentication_total: self.authentication_errors,
             request_total: self.requests,
-            response_total: self.responses,
+            response_total: self.produce_responses + self.other_responses,
             outgoing_byte_total: self.outgoing_bytes,
             incoming_byte_total: self.incoming_bytes,
             request_latency: self.latency.timing(self.produce_responses),

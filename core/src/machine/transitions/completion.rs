@@ -62,10 +62,10 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
+                let records = FinishedRecords::Written(batch.record_count());
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                let records = FinishedRecords::Written(delivery.record_count());
                 self.complete(id, place, records, Event::Delivered { id, delivery });
             }
             Origin::Part { position } => {

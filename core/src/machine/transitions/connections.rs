@@ -18,7 +18,7 @@ use crate::machine::node::Node;
 use crate::machine::schedule::Condition;
 use crate::machine::timers::{Timer, Timers};
 use crate::machine::versions::Versions;
-use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+use crate::protocol::{ApiKey, BrokerError, ErrorCode, frame_size};
 use crate::transport_error::TransportError;
 
 /// The longest throttle time that is respected. Brokers throttle for at most one quota window, which is 11 s by default
@@ -281,7 +281,7 @@ impl Machine {
     /// Outputs a request, and sets the timers of the connection.
     pub(super) fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.counters.on_transmit(bytes.iter().map(Bytes::len).sum());
+            connection.counters.on_transmit(frame_size(&bytes));
             set_timers(id, connection, &self.config, &mut self.timers);
         }
         self.outputs.push_back(Output::Transmit { connection: id, bytes });
