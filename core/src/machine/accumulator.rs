@@ -131,7 +131,7 @@ impl Accumulator {
     }
 
     /// Marks a partition to be examined after an event of its own. One that waits for its turn at its leader keeps its
-    /// place: it is examined when it has its turn.
+    /// place: it is examined when it has its turn. Returns what it has waited for.
     pub(super) fn mark_unless_queued(&mut self, index: PartitionIndex, leader: Option<i32>) -> Wait {
         let wait = self.schedule.waits_for(index);
         let is_queued = wait == leader.map_or(Wait::Examination, |leader| Wait::Turn(Node::Broker(leader)));

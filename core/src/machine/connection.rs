@@ -53,7 +53,7 @@ pub(super) struct Connection {
     session: Option<Box<SaslSession>>,
     /// Whether a request was sent since the connection has been authenticated.
     is_used: bool,
-    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
+    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at), or earlier.
     pub(super) timers_set_to: (Option<Instant>, Option<Instant>),
     /// The counters of its node. Boxed, because a map of few connections has memory for many.
     pub(super) counters: Box<BrokerCounters>,

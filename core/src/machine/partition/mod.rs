@@ -256,6 +256,11 @@ impl Partition {
         unstamped && identities.usable_by(&self.sequence).is_none()
     }
 
+    /// Returns `true` if there is an entry after this position.
+    pub(super) fn has_after(&self, at: usize) -> bool {
+        self.queue.get(at + 1).is_some()
+    }
+
     /// Returns the size of the entry at this position, in bytes.
     pub(super) fn size(&self, at: usize) -> usize {
         self.queue.get(at).map_or(0, |entry| entry.payload.size())

@@ -19,6 +19,7 @@ use crate::machine::schedule::Condition;
 use crate::machine::timers::{Timer, Timers};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, frame_size};
+use crate::time::Instant;
 use crate::transport_error::TransportError;
 
 /// The longest throttle time that is respected. Brokers throttle for at most one quota window, which is 11 s by default
@@ -312,11 +313,18 @@ impl Machine {
 /// Sets the timers of a connection from its present state.
 fn set_timers(id: ConnectionId, connection: &mut Connection, config: &MachineConfig, timers: &mut Timers) {
     let (overdue, idle) = (connection.overdue_at(), connection.idle_at(config));
-    let (set_overdue, set_idle) = core::mem::replace(&mut connection.timers_set_to, (overdue, idle));
-    if overdue != set_overdue {
-        timers.set_or_clear(Timer::Overdue(id), overdue);
-    }
-    if idle != set_idle {
-        timers.set_or_clear(Timer::Idle(id), idle);
+    let (set_overdue, set_idle) = &mut connection.timers_set_to;
+    bring_forward(set_overdue, overdue, Timer::Overdue(id), timers);
+    bring_forward(set_idle, idle, Timer::Idle(id), timers);
+}
+
+/// Sets a timer if this deadline is earlier than what it is set to. One that has moved later, as it does with each request, or is not
+/// needed any more is examined when the timer is due.
+fn bring_forward(set_to: &mut Option<Instant>, deadline: Option<Instant>, timer: Timer, timers: &mut Timers) {
+    if let Some(deadline) = deadline {
+        if set_to.is_none_or(|set_to| deadline < set_to) {
+            *set_to = Some(deadline);
+            timers.set(timer, deadline);
+        }
     }
 }

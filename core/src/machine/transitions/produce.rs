@@ -191,8 +191,10 @@ impl Machine {
             let topic = known.unwrap_or_else(|| (partition.topic_index, self.cluster.topic_id(partition.topic())));
             last_topic = Some(topic);
             batches_to_send.push(BatchToSend { partition: index, at, topic_id: topic.1 });
-            // It has had its turn. The next one is after all others'.
-            self.accumulator.schedule.set(index, Wait::Examination);
+            // It has had its turn. The next one is after all others'. If it has nothing after this batch, it has to wait for
+            // an event of its own, and need not be examined for that.
+            let wait = if partition.has_after(at) { Wait::Examination } else { Wait::OwnEvent };
+            self.accumulator.schedule.set(index, wait);
         }
         batches_to_send
     }
