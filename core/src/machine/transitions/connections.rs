@@ -160,6 +160,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
+        self.end_overdue_timer(id);
         if let Some(transactions) = &mut self.transactions {
             transactions.on_versions(&versions.transactions);
         }
@@ -172,6 +173,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
+        self.end_overdue_timer(id);
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Reauthenticated { host, port }));
     }
@@ -270,6 +272,14 @@ impl Machine {
     fn clear_timers(&mut self, id: ConnectionId) {
         for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
             self.timers.remove(timer);
+        }
+    }
+
+    /// Clears the timer of the handshake: those of requests are mostly due much later.
+    fn end_overdue_timer(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.timers_set_to.0 = None;
+            self.timers.clear(Timer::Overdue(id));
         }
     }
 
