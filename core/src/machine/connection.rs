@@ -276,6 +276,7 @@ impl Connection {
                     self.on_frame(frame, config, now, events);
                     continue;
                 }
+                Ok(None) if self.is_answered => return,
                 Ok(None) => None,
                 Err(error) => Some(error),
             };

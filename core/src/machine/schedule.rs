@@ -216,6 +216,11 @@ impl Schedule {
         }
     }
 
+    /// Returns `true` if no partition is to be examined, and no node may have a turn.
+    pub(super) fn is_settled(&self) -> bool {
+        self.next_to_examine().is_none() && self.due.is_empty()
+    }
+
     /// Returns the next partition to be examined.
     pub(super) fn next_to_examine(&self) -> Option<PartitionIndex> {
         self.lists.examination.first.index()
@@ -297,10 +302,14 @@ impl Schedule {
         }
     }
 
-    /// Makes the [due node](Self::due_node) the last of those that are due.
+    /// Makes the [due node](Self::due_node) the last of those that are due, if a partition may still have its turn there.
     pub(super) fn rotate_due_nodes(&mut self) {
-        if let Some(node) = self.due.pop_front() {
-            self.due.push_back(node);
+        let Some(&node) = self.due.front() else { return };
+        if self.first_turn(node).is_none() {
+            return self.clear_due_node();
+        }
+        if self.due.len() > 1 {
+            self.due.rotate_left(1);
         }
     }
 

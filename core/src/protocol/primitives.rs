@@ -276,10 +276,11 @@ impl Writer {
             first: BytesMut::new(),
             envelope: BytesMut::with_capacity(envelope),
         };
-        writer.i32(0); // placeholder for the frame's length
-        writer.i16(api.code());
-        writer.i16(version);
-        writer.i32(header.correlation_id);
+        let mut beginning = [0; 12]; // with a placeholder for the frame's length
+        beginning[4..6].copy_from_slice(&api.code().to_be_bytes());
+        beginning[6..8].copy_from_slice(&version.to_be_bytes());
+        beginning[8..].copy_from_slice(&header.correlation_id.to_be_bytes());
+        writer.envelope.put_slice(&beginning);
         // The client id is never compact, since old brokers must be able to decode it (KIP-511).
         match header.client_id {
             None => writer.i16(-1),

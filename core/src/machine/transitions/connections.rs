@@ -160,7 +160,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.end_overdue_timer(id);
+        self.reset_timers(id);
         if let Some(transactions) = &mut self.transactions {
             transactions.on_versions(&versions.transactions);
         }
@@ -173,7 +173,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.end_overdue_timer(id);
+        self.reset_timers(id);
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Reauthenticated { host, port }));
     }
@@ -275,11 +275,12 @@ impl Machine {
         }
     }
 
-    /// Clears the timer of the handshake: those of requests are mostly due much later.
-    fn end_overdue_timer(&mut self, id: ConnectionId) {
+    /// Clears the timers of a connection that is ready now, to be set to the deadlines that it has from now on.
+    fn reset_timers(&mut self, id: ConnectionId) {
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.timers_set_to.0 = None;
+            connection.timers_set_to = (None, None);
             self.timers.clear(Timer::Overdue(id));
+            self.timers.clear(Timer::Idle(id));
         }
     }
 
@@ -290,12 +291,18 @@ impl Machine {
     }
 
     /// Outputs a request, and sets the timers of the connection.
-    pub(super) fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+    fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+        let output = self.transmission(id, bytes);
+        self.outputs.push_back(output);
+    }
+
+    /// Returns the output of a request, and sets the timers of the connection.
+    pub(super) fn transmission(&mut self, id: ConnectionId, bytes: Vec<Bytes>) -> Output {
         if let Some(connection) = self.network.connections.get_mut(&id) {
             connection.counters.on_transmit(frame_size(&bytes));
             set_timers(id, connection, &self.config, &mut self.timers);
         }
-        self.outputs.push_back(Output::Transmit { connection: id, bytes });
+        Output::Transmit { connection: id, bytes }
     }
 
     /// Counts the throttle time of a Produce response.
@@ -322,6 +329,10 @@ impl Machine {
 
 /// Sets the timers of a connection from its present state.
 fn set_timers(id: ConnectionId, connection: &mut Connection, config: &MachineConfig, timers: &mut Timers) {
+    // While a connection is ready, its deadlines only move later.
+    if connection.versions().is_some() && matches!(connection.timers_set_to, (Some(_), Some(_))) {
+        return;
+    }
     let (overdue, idle) = (connection.overdue_at(), connection.idle_at(config));
     let (set_overdue, set_idle) = &mut connection.timers_set_to;
     bring_forward(set_overdue, overdue, Timer::Overdue(id), timers);

@@ -323,14 +323,21 @@ impl Machine {
             }
             if let Some((connection, bytes)) = self.next_request() {
                 self.dirty = true; // another request may follow
-                self.transmit(connection, bytes);
+                let output = self.transmission(connection, bytes);
+                if self.outputs.is_empty() {
+                    return output;
+                }
+                self.outputs.push_back(output);
             }
         }
     }
 
     /// Returns the next request that can be sent now.
     fn next_request(&mut self) -> Option<(ConnectionId, Vec<bytes::Bytes>)> {
-        if let Some(request) = self.form_produce() {
+        if self.accumulator.schedule.is_settled() {
+            #[cfg(debug_assertions)]
+            self.assert_waiting_are_blocked();
+        } else if let Some(request) = self.form_produce() {
             return Some(request);
         }
         if self.transactions.is_some() {

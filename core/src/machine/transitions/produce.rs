@@ -49,6 +49,7 @@ impl Machine {
     /// Partitions are examined only after something of them has changed; those that could send wait for their turn at
     /// their leader. Nodes are examined only after something of them has changed; then partitions have their turn until
     /// the request is full.
+    #[inline(never)] // its caller mostly finds that there is nothing to be sent
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         loop {
             while let Some(index) = self.accumulator.schedule.next_to_examine() {
@@ -201,7 +202,7 @@ impl Machine {
 
     /// Asserts that no partition waits that could send: otherwise a wake-up is missing.
     #[cfg(debug_assertions)]
-    fn assert_waiting_are_blocked(&mut self) {
+    pub(super) fn assert_waiting_are_blocked(&mut self) {
         self.accumulator.schedule.assert_lists();
         for index in self.accumulator.active() {
             self.accumulator.partition(index).assert_window();

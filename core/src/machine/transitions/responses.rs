@@ -59,6 +59,9 @@ impl InFlightRequests {
     /// Removes a request. It is the first of its connection, unless some have no response (`acks=0`).
     fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<InFlightRequest> {
         let requests = self.by_connection.get_mut(&id)?;
+        if requests.front().is_some_and(|(of_request, _)| *of_request == correlation) {
+            return requests.pop_front().map(|(_, request)| request);
+        }
         let at = requests.iter().position(|(of_request, _)| *of_request == correlation)?;
         requests.remove(at).map(|(_, request)| request)
     }
