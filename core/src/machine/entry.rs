@@ -169,7 +169,7 @@ pub(super) enum Payload {
     /// These bytes were sent, and are sent again on a retry.
     Stamped(StampedBatch, Option<Identity>),
     /// It could not be converted or sealed, and will fail or be split.
-    Open(KafkaBatch),
+    Open(Box<KafkaBatch>),
     /// Taken out temporarily, within one function, which replaces it.
     Gone,
 }
@@ -213,7 +213,7 @@ impl Payload {
         match self {
             Self::Sealed(batch) => batch.into_batch(),
             Self::Stamped(batch, _) => batch.into_batch(),
-            Self::Open(batch) => batch,
+            Self::Open(batch) => *batch,
             Self::Gone => unreachable!("a payload is replaced in the function that takes it"),
         }
     }

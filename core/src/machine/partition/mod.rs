@@ -190,17 +190,17 @@ impl Partition {
         }
     }
 
-    /// Returns the leader to which the next entry may be sent, whatever the state of the connections.
+    /// Returns the leader to which the next entry may be sent, whatever the state of the connections, and its position.
     ///
     /// # Errors
     /// What the partition is blocked on.
-    pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
+    pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<(i32, usize), BlockedOn> {
         let at = self.next(leader).ok_or(BlockedOn::OwnEvent)?;
         let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);
         if not_before > now {
             return Err(BlockedOn::Until(not_before));
         }
-        leader.ok_or(BlockedOn::Leader)
+        leader.map(|leader| (leader, at)).ok_or(BlockedOn::Leader)
     }
 
     /// Returns the position of the next entry, if it may be sent on this path now.
@@ -208,8 +208,16 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
+        let at = self.next(Some(path.broker)).ok_or(BlockedOn::OwnEvent)?;
+        self.may_send(at, path, identities).map(|()| at)
+    }
+
+    /// Checks that the entry at this position, which is the [next](Self::next), may be sent on this path now.
+    ///
+    /// # Errors
+    /// What the partition is blocked on.
+    pub(super) fn may_send(&self, at: usize, path: &SendPath, identities: &IdentityManager) -> Result<(), BlockedOn> {
         let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, .. } = path;
-        let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
             return Err(BlockedOn::AddPartitions);
@@ -242,7 +250,7 @@ impl Partition {
                 && (is_retransmission || self.sequence.is_remembered(oldest))
         };
         if earlier().next().is_none() || identity.is_some_and(is_next_in_sequence) {
-            Ok(at)
+            Ok(())
         } else {
             Err(BlockedOn::Metadata)
         }

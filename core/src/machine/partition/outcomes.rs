@@ -335,6 +335,6 @@ fn reopen(entry: &mut Entry, magic: Option<crate::Magic>, policy: DownConversion
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
         Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
     };
-    entry.payload = Payload::Open(*batch);
+    entry.payload = Payload::Open(batch);
     Err(Refused { reason, too_large })
 }

@@ -165,7 +165,7 @@ fn a_refused_batch_waits_for_those_after_it_and_is_sent_first() {
     assert!(world.effects().is_empty());
     assert_eq!(world.partition.next(LEADER), Some(0));
     let BlockedOn::Until(moment) = world.partition.next_leader(LEADER, Instant::START).unwrap_err() else { panic!() };
-    assert_eq!(world.partition.next_leader(LEADER, moment), Ok(BROKER));
+    assert_eq!(world.partition.next_leader(LEADER, moment), Ok((BROKER, 0)));
     assert_eq!(world.partition.next_leader(None, moment), Err(BlockedOn::Leader));
     assert_eq!(world.send(), Ok(second));
     world.answer(second, ErrorCode::NONE, 41);

@@ -92,7 +92,7 @@ impl Machine {
     fn examine(&mut self, index: PartitionIndex) {
         let leader = self.leader(index);
         match self.accumulator.partition(index).next_leader(leader, self.now) {
-            Ok(broker) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
+            Ok((broker, _)) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
             Err(blocked_on) => self.block(index, blocked_on),
         }
     }
@@ -152,7 +152,7 @@ impl Machine {
     pub(super) fn blocked_on(&self, index: PartitionIndex) -> Option<BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(partition.topic(), partition.number());
-        let path = partition.next_leader(leader, self.now).and_then(|broker| self.path_to(Node::Broker(broker)));
+        let path = partition.next_leader(leader, self.now).and_then(|(broker, _)| self.path_to(Node::Broker(broker)));
         path.and_then(|path| partition.sendable(&path, &self.identities)).err()
     }
 
@@ -164,9 +164,9 @@ impl Machine {
         while let Some(index) = self.accumulator.schedule.first_turn(node) {
             let leader = self.leader(index);
             let partition = self.accumulator.partition(index);
-            let sendable = partition.next_leader(leader, self.now).and_then(|leader| {
+            let sendable = partition.next_leader(leader, self.now).and_then(|(leader, at)| {
                 if leader == path.broker {
-                    partition.sendable(path, &self.identities)
+                    partition.may_send(at, path, &self.identities).map(|()| at)
                 } else {
                     Err(BlockedOn::Node(node))
                 }
