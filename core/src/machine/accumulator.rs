@@ -8,12 +8,12 @@ use super::entry::{Entry, EntryId, EntryIds, Origin};
 use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::RefusalScope;
-use super::index::{PartitionIndex, TopicIndex};
+use super::index::PartitionIndex;
 use super::io::ConnectionId;
 use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
-use super::stats::{BatchStats, SendReason, SentCounter, TopicCounters, TopicStats};
+use super::stats::{BatchStats, SendReason, TopicCounters, TopicStats};
 use super::topics::Topics;
 use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
@@ -33,22 +33,6 @@ pub(super) struct Accumulator {
     active: usize,
     /// After a panic: the first partition whose queue may not be empty.
     first_to_pop: PartitionIndex,
-}
-
-/// The records of a batch that is finished.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FinishedRecords {
-    /// All of this many are in the log.
-    Written(usize),
-    /// It has failed. `written`: those in the log nevertheless, in parts of a split batch.
-    Failed { records: usize, written: usize },
-}
-
-/// The batches of one topic in a request, as far as they are counted.
-#[derive(Debug, Default)]
-pub(super) struct SentOfTopic {
-    topic: Option<TopicIndex>,
-    counter: SentCounter,
 }
 
 impl Accumulator {
@@ -186,31 +170,12 @@ impl Accumulator {
         None
     }
 
-    /// Records that the entry at this position of a partition is in flight, and counts it in `sent`, which has the batches of one
-    /// topic. Returns its id.
+    /// Records that the entry at this position of a partition is in flight from now on. Returns its id.
     #[inline]
-    pub(super) fn on_sent(
-        &mut self,
-        index: PartitionIndex,
-        at: usize,
-        id: ConnectionId,
-        now: Instant,
-        sent: &mut SentOfTopic,
-    ) -> EntryId {
+    pub(super) fn on_sent(&mut self, index: PartitionIndex, at: usize, id: ConnectionId, now: Instant) -> EntryId {
         let partition = &mut self.partitions[index];
-        if sent.topic != Some(partition.topic_index) {
-            if let Some(topic) = sent.topic.replace(partition.topic_index) {
-                self.topics.counters(topic).on_sent(&core::mem::take(&mut sent.counter));
-            }
-        }
-        partition.on_sent(at, id, now, &mut sent.counter)
-    }
-
-    /// Adds what was counted to the counters of its topic.
-    pub(super) fn count_sent(&mut self, sent: &SentOfTopic) {
-        if let Some(topic) = sent.topic {
-            self.topics.counters(topic).on_sent(&sent.counter);
-        }
+        let counters = self.topics.counters(partition.topic_index);
+        partition.on_sent(at, id, now, &mut counters.sent)
     }
 
     /// Returns the counters of a partition's topic.
@@ -218,15 +183,12 @@ impl Accumulator {
         self.topics.counters(self.partitions[index].topic_index)
     }
 
-    /// Records that a batch was delivered or has failed.
+    /// Removes a batch that was delivered or has failed. Returns the counters of its topic, and for how many nanoseconds it was
+    /// unfinished.
     #[inline(always)] // it is called in one place
-    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, outcome: FinishedRecords, now: Instant) {
+    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, now: Instant) -> (&mut TopicCounters, u64) {
         let (partition, accepted) = self.unfinished.finish(batch, place);
-        let counters = self.counters(partition);
-        match outcome {
-            FinishedRecords::Written(records) => counters.on_acknowledged(records, now.nanos_since(accepted)),
-            FinishedRecords::Failed { records, written } => counters.on_failed(records, written),
-        }
+        (self.counters(partition), now.nanos_since(accepted))
     }
 
     /// Records that a batch, or a part of it, was split.

@@ -71,7 +71,7 @@ pub(in crate::machine) struct TopicCounters {
     accepted: [AcceptedStats; REASONS],
     sealed_bytes: u64,
     largest: u64,
-    sent: SentCounter,
+    pub(in crate::machine) sent: SentCounter,
     acknowledged: Sum,
     acknowledgements: Times,
     failed: Sum,
@@ -145,11 +145,6 @@ impl TopicCounters {
         accepted.limit_total += batch.size_limit().min(LARGEST_LIMIT) as u64;
         self.sealed_bytes += batch.size() as u64;
         self.largest = self.largest.max(batch.size() as u64);
-    }
-
-    /// Adds batches in a Produce request.
-    pub(in crate::machine) fn on_sent(&mut self, sent: &SentCounter) {
-        self.sent.add(sent);
     }
 
     /// Counts a batch that is in the log, this many nanoseconds after it was accepted.

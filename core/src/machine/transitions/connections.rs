@@ -297,6 +297,7 @@ impl Machine {
     }
 
     /// Returns the output of a request, and sets the timers of the connection.
+    #[inline]
     pub(super) fn transmission(&mut self, id: ConnectionId, bytes: Vec<Bytes>) -> Output {
         if let Some(connection) = self.network.connections.get_mut(&id) {
             connection.counters.on_transmit(frame_size(&bytes));

@@ -8,7 +8,6 @@ use super::Machine;
 use super::responses::{InFlightRequest, SentBatch};
 use super::transaction_requests::RequestError;
 use crate::failure::FailureReason;
-use crate::machine::accumulator::SentOfTopic;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
@@ -236,13 +235,11 @@ impl Machine {
                 if self.config.notices {
                     self.report_sent(&batches_to_send, id, broker);
                 }
-                let mut sent = SentOfTopic::default();
                 let mut batches = self.in_flight_requests.take_spare();
                 batches.extend(batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.on_sent(partition, at, id, self.now, &mut sent);
+                    let entry = self.accumulator.on_sent(partition, at, id, self.now);
                     SentBatch { partition, entry, topic_id }
                 }));
-                self.accumulator.count_sent(&sent);
                 self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
                 let node = Node::Broker(broker);
