@@ -8,12 +8,12 @@ use super::entry::{Entry, EntryId, EntryIds, Origin};
 use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::RefusalScope;
-use super::index::{PartitionIndex, TopicIndex};
+use super::index::PartitionIndex;
 use super::io::ConnectionId;
 use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
-use super::stats::{BatchStats, SendReason, SentCounter, TopicCounters, TopicStats};
+use super::stats::{BatchStats, SendReason, TopicCounters, TopicStats};
 use super::topics::Topics;
 use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
@@ -35,22 +35,6 @@ pub(super) struct Accumulator {
     first_to_pop: PartitionIndex,
 }
 
-/// The records of a batch that is finished.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FinishedRecords {
-    /// All of this many are in the log.
-    Written(usize),
-    /// It has failed. `written`: those in the log nevertheless, in parts of a split batch.
-    Failed { records: usize, written: usize },
-}
-
-/// The batches of one topic in a request, as far as they are counted.
-#[derive(Debug, Default)]
-pub(super) struct SentOfTopic {
-    topic: Option<TopicIndex>,
-    counter: SentCounter,
-}
-
 impl Accumulator {
     /// Appends a batch to the queue of its partition, at the time `now`. Returns its id.
     #[inline]
@@ -58,7 +42,7 @@ impl Accumulator {
         &mut self,
         batch: SealedBatch,
         to: TopicPartition,
-        (reason, open_micros): (SendReason, u32),
+        (reason, opened): (SendReason, Instant),
         now: Instant,
         ids: &mut EntryIds,
     ) -> BatchId {
@@ -66,7 +50,7 @@ impl Accumulator {
         let (id, place) = self.unfinished.accept(batch.size(), now, index);
         let partition = &mut self.partitions[index];
         self.topics.counters(partition.topic_index).on_accepted(&batch, reason);
-        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, open_micros));
+        partition.accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, now, opened));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.waits_for(index), Wait::Batch | Wait::OwnEvent) {
             self.mark_for_examination(index);
@@ -131,7 +115,7 @@ impl Accumulator {
     }
 
     /// Marks a partition to be examined after an event of its own. One that waits for its turn at its leader keeps its
-    /// place: it is examined when it has its turn.
+    /// place: it is examined when it has its turn. Returns what it has waited for.
     pub(super) fn mark_unless_queued(&mut self, index: PartitionIndex, leader: Option<i32>) -> Wait {
         let wait = self.schedule.waits_for(index);
         let is_queued = wait == leader.map_or(Wait::Examination, |leader| Wait::Turn(Node::Broker(leader)));
@@ -186,33 +170,12 @@ impl Accumulator {
         None
     }
 
-    /// Records that the entry at this position of a partition is in flight, and counts it in `sent`, which has the batches of one
-    /// topic. Returns its id.
+    /// Records that the entry at this position of a partition is in flight from now on. Returns its id.
     #[inline]
-    pub(super) fn on_sent(
-        &mut self,
-        index: PartitionIndex,
-        at: usize,
-        id: ConnectionId,
-        now: Instant,
-        sent: &mut SentOfTopic,
-    ) -> EntryId {
+    pub(super) fn on_sent(&mut self, index: PartitionIndex, at: usize, id: ConnectionId, now: Instant) -> EntryId {
         let partition = &mut self.partitions[index];
-        let entry = partition.on_sent(at, id);
-        if sent.topic != Some(partition.topic_index) {
-            if let Some(topic) = sent.topic.replace(partition.topic_index) {
-                self.topics.counters(topic).on_sent(&core::mem::take(&mut sent.counter));
-            }
-        }
-        sent.counter.count(&entry, now);
-        entry.id
-    }
-
-    /// Adds what was counted to the counters of its topic.
-    pub(super) fn count_sent(&mut self, sent: &SentOfTopic) {
-        if let Some(topic) = sent.topic {
-            self.topics.counters(topic).on_sent(&sent.counter);
-        }
+        let counters = self.topics.counters(partition.topic_index);
+        partition.on_sent(at, id, now, &mut counters.sent)
     }
 
     /// Returns the counters of a partition's topic.
@@ -220,15 +183,12 @@ impl Accumulator {
         self.topics.counters(self.partitions[index].topic_index)
     }
 
-    /// Records that a batch was delivered or has failed.
-    #[inline]
-    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, outcome: FinishedRecords, now: Instant) {
+    /// Removes a batch that was delivered or has failed. Returns the counters of its topic, and for how many nanoseconds it was
+    /// unfinished.
+    #[inline(always)] // it is called in one place
+    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex, now: Instant) -> (&mut TopicCounters, u64) {
         let (partition, accepted) = self.unfinished.finish(batch, place);
-        let counters = self.counters(partition);
-        match outcome {
-            FinishedRecords::Written(records) => counters.on_acknowledged(records, now.nanos_since(accepted)),
-            FinishedRecords::Failed { records, written } => counters.on_failed(records, written),
-        }
+        (self.counters(partition), now.nanos_since(accepted))
     }
 
     /// Records that a batch, or a part of it, was split.
@@ -279,7 +239,7 @@ mod tests {
     use crate::time::Timestamp;
     use crate::{KafkaBatch, Record};
 
-    const NOW: (SendReason, u32) = (SendReason::Explicit, 0);
+    const NOW: (SendReason, Instant) = (SendReason::Explicit, Instant::START);
 
     fn batch() -> SealedBatch {
         let mut batch = KafkaBatch::new(Timestamp::from_millis(0));

@@ -53,7 +53,7 @@ pub(super) struct Connection {
     session: Option<Box<SaslSession>>,
     /// Whether a request was sent since the connection has been authenticated.
     is_used: bool,
-    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
+    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at), or earlier.
     pub(super) timers_set_to: (Option<Instant>, Option<Instant>),
     /// The counters of its node. Boxed, because a map of few connections has memory for many.
     pub(super) counters: Box<BrokerCounters>,
@@ -276,6 +276,7 @@ impl Connection {
                     self.on_frame(frame, config, now, events);
                     continue;
                 }
+                Ok(None) if self.is_answered => return,
                 Ok(None) => None,
                 Err(error) => Some(error),
             };
@@ -310,7 +311,7 @@ impl Connection {
     fn on_frame(&mut self, frame: Bytes, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
-                self.counters.on_response();
+                self.counters.on_other_response();
                 self.step(handshake.on_frame(config, self.rng, &frame), config, now, events);
             }
             State::Ready(versions) => {
@@ -321,9 +322,9 @@ impl Connection {
                     (Ok(found), Some(request)) if found == request.correlation => {
                         let Request { correlation, version, api, sent, .. } = *request;
                         self.in_flight.pop_front();
-                        self.counters.on_response();
-                        if api == ApiKey::Produce {
-                            self.counters.on_produce_response(now.nanos_since(sent));
+                        match api {
+                            ApiKey::Produce => self.counters.on_produce_response(now.nanos_since(sent)),
+                            _ => self.counters.on_other_response(),
                         }
                         self.state = State::Ready(versions);
                         events.push(ConnectionEvent::Response { correlation, version, frame });

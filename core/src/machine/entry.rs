@@ -43,8 +43,8 @@ pub(super) struct Entry {
     pub(super) order: StampOrder,
     /// When the batch was accepted.
     pub(super) accepted: Instant,
-    /// How long it was open before, in microseconds, if it was gathered from messages.
-    pub(super) open_micros: u32,
+    /// When its first message was accepted, if it was gathered from messages; otherwise when it was itself.
+    pub(super) opened: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
@@ -78,7 +78,7 @@ impl Entry {
         origin: Origin,
         sealed: SealedBatch,
         accepted: Instant,
-        open_micros: u32,
+        opened: Instant,
     ) -> Box<Self> {
         Box::new(Self {
             id,
@@ -88,7 +88,7 @@ impl Entry {
             payload: Payload::Sealed(sealed),
             order: StampOrder::default(),
             accepted,
-            open_micros,
+            opened,
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
@@ -169,7 +169,7 @@ pub(super) enum Payload {
     /// These bytes were sent, and are sent again on a retry.
     Stamped(StampedBatch, Option<Identity>),
     /// It could not be converted or sealed, and will fail or be split.
-    Open(KafkaBatch),
+    Open(Box<KafkaBatch>),
     /// Taken out temporarily, within one function, which replaces it.
     Gone,
 }
@@ -213,7 +213,7 @@ impl Payload {
         match self {
             Self::Sealed(batch) => batch.into_batch(),
             Self::Stamped(batch, _) => batch.into_batch(),
-            Self::Open(batch) => batch,
+            Self::Open(batch) => *batch,
             Self::Gone => unreachable!("a payload is replaced in the function that takes it"),
         }
     }

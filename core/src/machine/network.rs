@@ -216,9 +216,10 @@ impl Network {
     /// Returns the current address of a node. The address of a connection is the one that it was opened to.
     pub(super) fn address(node: Node, config: &MachineConfig, cluster: &Cluster) -> Option<BrokerAddress> {
         match node {
-            Node::Bootstrap(at) => {
-                config.bootstrap_servers.get(at).map(|(host, port)| BrokerAddress::new(None, host.clone(), *port))
-            }
+            Node::Bootstrap(at) => config
+                .bootstrap_servers
+                .get(at as usize)
+                .map(|(host, port)| BrokerAddress::new(None, host.clone(), *port)),
             Node::Broker(id) => {
                 cluster.address(id).map(|Address { host, port }| BrokerAddress::new(Some(id), host.clone(), *port))
             }
@@ -275,7 +276,7 @@ impl Network {
     ) -> Result<Node, Option<Instant>> {
         let failed = |node: &Node| self.nodes.get(node).is_some_and(|state| state.failures > 0);
         let brokers = || cluster.brokers().map(Node::Broker);
-        let bootstrap = (0..config.bootstrap_servers.len()).map(Node::Bootstrap);
+        let bootstrap = (0..config.bootstrap_servers.len() as u32).map(Node::Bootstrap);
         let is_used = match config.metadata_recovery_strategy {
             MetadataRecoveryStrategy::Rebootstrap => brokers().all(|node| failed(&node)),
             MetadataRecoveryStrategy::None => brokers().next().is_none(),

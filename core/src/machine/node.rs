@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     /// A bootstrap server, by its index in the list. Its broker id is not known.
-    Bootstrap(usize),
+    Bootstrap(u32),
     /// A broker, by its id.
     Broker(i32),
 }

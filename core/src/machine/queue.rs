@@ -8,30 +8,49 @@ use super::entry::{Entry, EntryId};
 /// A queue of entries. Only its first entries, the window, can be in flight, stamped, or awaiting proof: those after it
 /// are [unstamped](Entry::is_unstamped). Searches examine the window only. It has at most as many entries as batches that were
 /// sent and have no outcome (five, if the producer is idempotent), and the parts of a split batch before one of them.
+///
+/// Most queues have one entry, which needs no memory besides: with many partitions, each access to memory is one that the
+/// processor's caches do not have.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    entries: VecDeque<Box<Entry>>,
+    /// `None` if the queue is empty.
+    first: Option<Box<Entry>>,
+    others: VecDeque<Box<Entry>>,
     /// How many entries the window has.
     window: usize,
 }
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.first.is_none()
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&Entry> {
-        self.entries.get(at).map(|entry| &**entry)
+        match at {
+            0 => self.first.as_deref(),
+            _ => self.others.get(at - 1).map(|entry| &**entry),
+        }
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut Entry> {
+        match at {
+            0 => self.first.as_deref_mut(),
+            _ => self.others.get_mut(at - 1).map(|entry| &mut **entry),
+        }
     }
 
     /// Iterates over the entries that can be in flight, stamped, or awaiting proof, with their positions.
-    pub(super) fn window(&self) -> impl DoubleEndedIterator<Item = (usize, &Entry)> {
-        self.entries.iter().take(self.window).map(|entry| &**entry).enumerate()
+    pub(super) fn window(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        (0..self.window).map_while(|at| Some((at, self.get(at)?)))
     }
 
     /// Returns the position of the first entry after the window, if there is one. It is unstamped, as all after it are.
     pub(super) fn first_after_window(&self) -> Option<usize> {
-        (self.window < self.entries.len()).then_some(self.window)
+        (self.window < self.len()).then_some(self.window)
     }
 
     /// Returns the position of an entry that was sent.
@@ -42,19 +61,32 @@ impl Queue {
     /// Appends an unstamped entry.
     pub(super) fn push(&mut self, entry: Box<Entry>) {
         debug_assert!(entry.is_unstamped());
-        self.entries.push_back(entry);
+        match self.first {
+            None => self.first = Some(entry),
+            Some(_) => self.others.push_back(entry),
+        }
     }
 
     /// Inserts an unstamped entry at this position.
     pub(super) fn insert(&mut self, at: usize, entry: Box<Entry>) {
         debug_assert!(entry.is_unstamped());
-        self.entries.insert(at, entry);
+        match at {
+            0 => {
+                if let Some(second) = self.first.replace(entry) {
+                    self.others.push_front(second);
+                }
+            }
+            _ => self.others.insert(at - 1, entry),
+        }
         self.window += usize::from(at < self.window);
     }
 
     /// Removes the entry at this position.
     pub(super) fn remove(&mut self, at: usize) -> Option<Box<Entry>> {
-        let entry = self.entries.remove(at)?;
+        let entry = match at {
+            0 => core::mem::replace(&mut self.first, self.others.pop_front()),
+            _ => self.others.remove(at - 1),
+        }?;
         self.window -= usize::from(at < self.window);
         self.shrink();
         Some(entry)
@@ -65,7 +97,7 @@ impl Queue {
     /// # Panics
     /// If there is none.
     pub(super) fn update<T>(&mut self, at: usize, change: impl FnOnce(&mut Entry) -> T) -> T {
-        let entry = &mut self.entries[at];
+        let entry = self.get_mut(at).expect("it was found in the queue");
         let result = change(entry);
         if !entry.is_unstamped() {
             self.window = self.window.max(at + 1);
@@ -77,7 +109,7 @@ impl Queue {
 
     /// Removes unstamped entries from the end of the window. Each was added to it when it was stamped.
     fn shrink(&mut self) {
-        while self.window > 0 && self.entries[self.window - 1].is_unstamped() {
+        while self.window > 0 && self.get(self.window - 1).is_some_and(Entry::is_unstamped) {
             self.window -= 1;
         }
     }
@@ -85,7 +117,7 @@ impl Queue {
     /// Asserts that no entry after the window is in flight, stamped or awaits proof.
     #[cfg(debug_assertions)]
     pub(super) fn assert_window(&self) {
-        debug_assert!(self.entries.iter().skip(self.window).all(|entry| entry.is_unstamped()));
+        debug_assert!((self.window..self.len()).all(|at| self.get(at).is_some_and(Entry::is_unstamped)));
     }
 }
 
@@ -115,7 +147,7 @@ mod tests {
             let origin = Origin::Whole(TopicPartition::new("t", 0));
             let (batch_id, place) = Unfinished::default().accept(1, Instant::START, 0);
             let (start, sealed) = (Instant::START, batch.seal().unwrap());
-            let entry = Entry::new(self.ids.next(), batch_id, place, origin, sealed, start, 0);
+            let entry = Entry::new(self.ids.next(), batch_id, place, origin, sealed, start, start);
             self.made.push(entry.id);
             entry
         }

@@ -1,8 +1,9 @@
 //! Which partitions are to be examined, and what the others wait for. An event that ends a wait finds the partitions that
 //! wait for it here, without a search over all of them.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 
 use super::index::PartitionIndex;
 use super::node::Node;
@@ -58,11 +59,34 @@ pub(super) struct Schedule {
     changes: usize,
 }
 
+/// Small, because an event touches the links of neighbours as well, and few are in the processor's caches if there are many
+/// partitions.
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
     wait: Wait,
-    before: Option<PartitionIndex>,
-    after: Option<PartitionIndex>,
+    before: Neighbour,
+    after: Neighbour,
+}
+
+const _: () = assert!(size_of::<Link>() <= 24);
+
+/// A neighbour in a list, or none: an index plus 1, so that it takes no more memory than an index.
+#[derive(Clone, Copy, Debug, Default)]
+struct Neighbour(Option<NonZeroUsize>);
+
+impl Neighbour {
+    const NONE: Self = Self(None);
+
+    const fn of(index: PartitionIndex) -> Self {
+        Self(NonZeroUsize::new(index + 1))
+    }
+
+    const fn index(self) -> Option<PartitionIndex> {
+        match self.0 {
+            Some(index) => Some(index.get() - 1),
+            None => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,21 +98,60 @@ struct Lists {
     identity: List,
     add_partitions: List,
     markers: List,
-    turns: BTreeMap<Node, Turns>,
+    turns: TurnLists,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct List {
-    first: Option<PartitionIndex>,
-    last: Option<PartitionIndex>,
+    first: Neighbour,
+    last: Neighbour,
 }
 
 /// The partitions that take turns to send to a node. The one that has sent is appended again, so none starves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Turns {
+    node: Node,
     list: List,
     /// Whether the node is in [`Schedule::due`].
     is_due: bool,
+}
+
+/// The turns at each node.
+#[derive(Debug, Default)]
+struct TurnLists {
+    /// By node.
+    nodes: Vec<Turns>,
+    /// The position of the last node that was searched for: mostly, many calls for the same one follow each other.
+    last: usize,
+}
+
+impl TurnLists {
+    fn position(&self, node: Node) -> Result<usize, usize> {
+        match self.nodes.get(self.last) {
+            Some(last) if last.node == node => Ok(self.last),
+            _ => self.nodes.binary_search_by_key(&node, |turns| turns.node),
+        }
+    }
+
+    fn get(&self, node: Node) -> Option<&Turns> {
+        self.position(node).ok().map(|at| &self.nodes[at])
+    }
+
+    fn get_mut(&mut self, node: Node) -> Option<&mut Turns> {
+        self.last = self.position(node).ok()?;
+        self.nodes.get_mut(self.last)
+    }
+
+    fn get_or_insert(&mut self, node: Node) -> &mut Turns {
+        self.last = match self.position(node) {
+            Ok(at) => at,
+            Err(at) => {
+                self.nodes.insert(at, Turns { node, list: List::default(), is_due: false });
+                at
+            }
+        };
+        &mut self.nodes[self.last]
+    }
 }
 
 impl Lists {
@@ -98,7 +161,7 @@ impl Lists {
             Wait::Examination => Some(&mut self.examination),
             Wait::Backoff => Some(&mut self.backoff),
             Wait::Condition(condition) => Some(self.condition(condition)),
-            Wait::Turn(node) => Some(&mut self.turns.entry(node).or_default().list),
+            Wait::Turn(node) => Some(&mut self.turns.get_or_insert(node).list),
         }
     }
 
@@ -129,12 +192,12 @@ impl Schedule {
             self.links.resize(index + 1, Link::default());
         }
         self.unlink(index);
-        let mut link = Link { wait, before: None, after: None };
+        let mut link = Link { wait, before: Neighbour::NONE, after: Neighbour::NONE };
         if let Some(list) = self.lists.of(wait) {
-            link.before = list.last.replace(index);
-            match link.before {
-                Some(last) => self.links[last].after = Some(index),
-                None => list.first = Some(index),
+            link.before = core::mem::replace(&mut list.last, Neighbour::of(index));
+            match link.before.index() {
+                Some(last) => self.links[last].after = Neighbour::of(index),
+                None => list.first = Neighbour::of(index),
             }
         }
         self.links[index] = link;
@@ -152,35 +215,40 @@ impl Schedule {
     fn unlink(&mut self, index: PartitionIndex) {
         let Link { wait, before, after } = self.links[index];
         let Some(list) = self.lists.of(wait) else { return };
-        match before {
+        match before.index() {
             Some(before) => self.links[before].after = after,
             None => list.first = after,
         }
-        match after {
+        match after.index() {
             Some(after) => self.links[after].before = before,
             None => list.last = before,
         }
     }
 
+    /// Returns `true` if no partition is to be examined, and no node may have a turn.
+    pub(super) fn is_settled(&self) -> bool {
+        self.next_to_examine().is_none() && self.due.is_empty()
+    }
+
     /// Returns the next partition to be examined.
     pub(super) fn next_to_examine(&self) -> Option<PartitionIndex> {
-        self.lists.examination.first
+        self.lists.examination.first.index()
     }
 
     /// Returns the partition that has waited longest for this condition.
     pub(super) fn first_waiting_for(&mut self, condition: Condition) -> Option<PartitionIndex> {
-        self.lists.condition(condition).first
+        self.lists.condition(condition).first.index()
     }
 
     /// Returns the partitions that wait for this condition.
     pub(super) fn all_waiting_for(&mut self, condition: Condition) -> Vec<PartitionIndex> {
         let first = self.first_waiting_for(condition);
-        core::iter::successors(first, |&index| self.links[index].after).collect()
+        core::iter::successors(first, |&index| self.links[index].after.index()).collect()
     }
 
     /// Marks the partitions to be examined that wait for this condition.
     pub(super) fn wake(&mut self, condition: Condition) {
-        while let Some(index) = self.lists.condition(condition).first {
+        while let Some(index) = self.lists.condition(condition).first.index() {
             self.set(index, Wait::Examination);
         }
     }
@@ -189,36 +257,36 @@ impl Schedule {
     /// counts, depends on the leader.
     pub(super) fn wake_backoffs(&mut self) {
         // Each is examined once, also if it has to wait again.
-        while let Some(index) = self.lists.backoff.first {
+        while let Some(index) = self.lists.backoff.first.index() {
             self.set(index, Wait::Examination);
         }
     }
 
     /// Marks the partitions to be examined that wait for their turn at a node and match the predicate.
     pub(super) fn wake_turns(&mut self, mut predicate: impl FnMut(PartitionIndex, Node) -> bool) {
-        let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
+        let nodes: Vec<Node> = self.lists.turns.nodes.iter().map(|turns| turns.node).collect();
         for node in nodes {
             let mut next = self.first_turn(node);
             while let Some(index) = next {
-                next = self.links[index].after;
+                next = self.links[index].after.index();
                 if predicate(index, node) {
                     self.set(index, Wait::Examination);
                 }
             }
             self.node_changed(node);
         }
-        self.lists.turns.retain(|_, turns| turns.is_due || turns.list.first.is_some());
+        self.lists.turns.nodes.retain(|turns| turns.is_due || turns.list.first.index().is_some());
     }
 
     /// Returns the partition whose turn is next at this node.
     pub(super) fn first_turn(&self, node: Node) -> Option<PartitionIndex> {
-        self.lists.turns.get(&node)?.list.first
+        self.lists.turns.get(node)?.list.first.index()
     }
 
     /// Records that a request may be possible at a node where none was: a connection is ready or was lost, a response
     /// has arrived, or a wait has ended.
     pub(super) fn node_changed(&mut self, node: Node) {
-        if let Some(turns) = self.lists.turns.get_mut(&node).filter(|turns| turns.list.first.is_some()) {
+        if let Some(turns) = self.lists.turns.get_mut(node).filter(|turns| turns.list.first.index().is_some()) {
             if !core::mem::replace(&mut turns.is_due, true) {
                 self.due.push_back(node);
             }
@@ -238,15 +306,19 @@ impl Schedule {
 
     /// Records that no request is possible at the [due node](Self::due_node) until [it changes](Self::node_changed).
     pub(super) fn clear_due_node(&mut self) {
-        if let Some(turns) = self.due.pop_front().and_then(|node| self.lists.turns.get_mut(&node)) {
+        if let Some(turns) = self.due.pop_front().and_then(|node| self.lists.turns.get_mut(node)) {
             turns.is_due = false;
         }
     }
 
-    /// Makes the [due node](Self::due_node) the last of those that are due.
+    /// Makes the [due node](Self::due_node) the last of those that are due, if a partition may still have its turn there.
     pub(super) fn rotate_due_nodes(&mut self) {
-        if let Some(node) = self.due.pop_front() {
-            self.due.push_back(node);
+        let Some(&node) = self.due.front() else { return };
+        if self.first_turn(node).is_none() {
+            return self.clear_due_node();
+        }
+        if self.due.len() > 1 {
+            self.due.rotate_left(1);
         }
     }
 
@@ -254,15 +326,15 @@ impl Schedule {
     #[cfg(debug_assertions)]
     pub(super) fn assert_lists(&mut self) {
         let mut listed = 0;
-        let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
+        let nodes: Vec<Node> = self.lists.turns.nodes.iter().map(|turns| turns.node).collect();
         let conditions = Condition::ALL.map(Wait::Condition);
         let waits =
             [Wait::Examination, Wait::Backoff].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {
-            let mut next = self.lists.of(wait).and_then(|list| list.first);
+            let mut next = self.lists.of(wait).and_then(|list| list.first.index());
             while let Some(index) = next {
                 debug_assert_eq!(self.links[index].wait, wait, "partition {index} is in a wrong list");
-                next = self.links[index].after;
+                next = self.links[index].after.index();
                 listed += 1;
             }
         }

@@ -54,9 +54,16 @@ pub(super) enum Timer {
 /// corrected when that time is the first of all.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    timers: BTreeMap<Timer, Set>,
+    /// Timers of one kind each, by [`Timer::single`].
+    singles: [Option<Set>; SINGLES],
+    /// The other ones.
+    others: BTreeMap<Timer, Set>,
+    /// How many timers there are.
+    count: usize,
     /// With each timer's [`Set::queued`], and others, which are obsolete.
     heap: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// Whether the first time in the heap is known to be a deadline.
+    is_first_known: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +77,41 @@ struct Set {
 /// The heap may have this many obsolete times more than there are timers.
 const OBSOLETE: usize = 32;
 
+/// How many kinds of timers exist once.
+const SINGLES: usize = 11;
+
+impl Timer {
+    /// Returns the place of a timer that exists once. These are set for each batch, and are not to be searched for.
+    const fn single(self) -> Option<usize> {
+        Some(match self {
+            Self::Overdue(_)
+            | Self::Idle(_)
+            | Self::Throttle(_)
+            | Self::Reconnect(_)
+            | Self::Retry(_)
+            | Self::Rate(_) => {
+                return None;
+            }
+            Self::Delivery => 0,
+            Self::MetadataRetry => 1,
+            Self::Rebootstrap => 2,
+            Self::MetadataAge => 3,
+            Self::MetadataIdle => 4,
+            Self::LookupTopic => 5,
+            Self::ProducerId => 6,
+            Self::Token => 7,
+            Self::Transaction => 8,
+            Self::TransactionDeadline => 9,
+            Self::Telemetry => 10,
+        })
+    }
+}
+
 impl Timers {
     /// Sets the deadline of a timer, or moves it.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        match self.timers.get_mut(&timer) {
+        self.forget_first(timer);
+        match self.get_mut(timer) {
             Some(set) => {
                 set.deadline = Some(at);
                 if set.queued <= at {
@@ -81,35 +119,77 @@ impl Timers {
                 }
                 set.queued = at;
             }
-            None => {
-                self.timers.insert(timer, Set { deadline: Some(at), queued: at });
-            }
+            None => self.insert(timer, Set { deadline: Some(at), queued: at }),
         }
+        self.is_first_known = false;
         self.heap.push(Reverse((at, timer)));
-        if self.heap.len() > 2 * self.timers.len() + OBSOLETE {
-            self.heap = self.timers.iter().map(|(&timer, set)| Reverse((set.queued, timer))).collect();
+        if self.heap.len() > 2 * self.count + OBSOLETE {
+            self.discard_obsolete();
+        }
+    }
+
+    fn get(&self, timer: Timer) -> Option<&Set> {
+        match timer.single() {
+            Some(place) => self.singles[place].as_ref(),
+            None => self.others.get(&timer),
+        }
+    }
+
+    fn get_mut(&mut self, timer: Timer) -> Option<&mut Set> {
+        match timer.single() {
+            Some(place) => self.singles[place].as_mut(),
+            None => self.others.get_mut(&timer),
+        }
+    }
+
+    fn insert(&mut self, timer: Timer, set: Set) {
+        let earlier = match timer.single() {
+            Some(place) => self.singles[place].replace(set),
+            None => self.others.insert(timer, set),
+        };
+        self.count += usize::from(earlier.is_none());
+    }
+
+    fn discard_obsolete(&mut self) {
+        let mut times = core::mem::take(&mut self.heap).into_vec();
+        times.retain(|Reverse((at, timer))| self.get(*timer).is_some_and(|set| set.queued == *at));
+        times.sort_unstable();
+        times.dedup();
+        self.heap = times.into();
+    }
+
+    /// Records that the deadline of a timer changes.
+    fn forget_first(&mut self, timer: Timer) {
+        if self.is_first_known && self.heap.peek().is_some_and(|first| first.0.1 == timer) {
+            self.is_first_known = false;
         }
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.timers.get(&timer).is_some_and(|set| set.deadline.is_some())
+        self.get(timer).is_some_and(|set| set.deadline.is_some())
     }
 
     /// Returns the deadline of a timer, if it is set.
     pub(super) fn deadline(&self, timer: Timer) -> Option<Instant> {
-        self.timers.get(&timer)?.deadline
+        self.get(timer)?.deadline
     }
 
     /// Clears a timer that will be set again soon.
     pub(super) fn clear(&mut self, timer: Timer) {
-        if let Some(set) = self.timers.get_mut(&timer) {
+        self.forget_first(timer);
+        if let Some(set) = self.get_mut(timer) {
             set.deadline = None;
         }
     }
 
     /// Clears a timer that will not be set again, or not soon.
     pub(super) fn remove(&mut self, timer: Timer) {
-        self.timers.remove(&timer);
+        self.forget_first(timer);
+        let removed = match timer.single() {
+            Some(place) => self.singles[place].take(),
+            None => self.others.remove(&timer),
+        };
+        self.count -= usize::from(removed.is_some());
     }
 
     pub(super) fn set_or_clear(&mut self, timer: Timer, at: Option<Instant>) {
@@ -134,7 +214,7 @@ impl Timers {
         // No deadline is earlier than the first time in the heap.
         self.heap.peek().filter(|first| first.0.0 <= now)?;
         let (_, timer) = self.first().filter(|&(at, _)| at <= now)?;
-        self.timers.remove(&timer);
+        self.remove(timer);
         self.heap.pop();
         Some(timer)
     }
@@ -143,9 +223,12 @@ impl Timers {
     fn first(&mut self) -> Option<(Instant, Timer)> {
         loop {
             let &Reverse((at, timer)) = self.heap.peek()?;
-            let set = self.timers.get_mut(&timer).filter(|set| set.queued == at);
+            if self.is_first_known {
+                return Some((at, timer));
+            }
+            let set = self.get_mut(timer).filter(|set| set.queued == at);
             match set.map(|set| (set.deadline, set)) {
-                Some((Some(deadline), _)) if deadline == at => return Some((at, timer)),
+                Some((Some(deadline), _)) if deadline == at => self.is_first_known = true,
                 Some((Some(later), set)) => {
                     set.queued = later;
                     if let Some(mut first) = self.heap.peek_mut() {
@@ -153,7 +236,7 @@ impl Timers {
                     }
                 }
                 Some((None, _)) => {
-                    self.timers.remove(&timer);
+                    self.remove(timer);
                     self.heap.pop();
                 }
                 None => {
@@ -248,7 +331,7 @@ mod tests {
             timers.remove(Timer::Retry(step as usize));
         }
         assert!(timers.heap.len() <= 2 + OBSOLETE + 1, "{}", timers.heap.len());
-        assert_eq!(timers.timers.len(), 1);
+        assert_eq!(timers.count, 1);
         assert_eq!(timers.next(), Some(at(10_001)));
     }
 }

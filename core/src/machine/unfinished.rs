@@ -66,7 +66,7 @@ impl Unfinished {
     }
 
     /// Removes a batch that was delivered or has failed. Returns its partition, and when it was accepted.
-    #[inline]
+    #[inline(always)] // it is called in one place
     pub(super) fn finish(&mut self, id: BatchId, place: UnfinishedIndex) -> (PartitionIndex, Instant) {
         let UnfinishedBatch { size, older, newer, id: at_place, partition, accepted } = self.places[place.0];
         debug_assert_eq!(id, at_place, "a batch has finished twice");

@@ -36,6 +36,14 @@ pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
     }
 }
 
+/// Returns the size of a frame in bytes, its length included, which is its beginning: it may have many segments.
+pub(crate) fn frame_size(segments: &[Bytes]) -> usize {
+    let length = segments.first().and_then(|first| first.first_chunk()).map_or(0, |length| u32::from_be_bytes(*length));
+    let size = size_of::<u32>() + length as usize;
+    debug_assert_eq!(size, segments.iter().map(Bytes::len).sum::<usize>(), "it is one frame");
+    size
+}
+
 /// Encodes a SASL token as a frame without a Kafka header.
 ///
 /// After a SaslHandshake in v0, tokens are exchanged like this in both directions (KIP-43). After v1 they are
@@ -105,6 +113,10 @@ impl FrameReader {
     /// Returns [`FrameError`] if a length is negative or exceeds the limit. The connection must be closed;
     /// every later call returns the same error.
     pub fn next_frame(&mut self, received: &mut &[u8]) -> Result<Option<Bytes>, FrameError> {
+        // Mostly, a whole frame arrives at once.
+        if let (0, Some((prefix, rest))) = (self.prefixed, received.split_first_chunk()) {
+            (self.prefix, self.prefixed, *received) = (*prefix, prefix.len(), rest);
+        }
         while self.prefixed < self.prefix.len() {
             let Some((&byte, rest)) = received.split_first() else {
                 return Ok(None);
@@ -115,6 +127,10 @@ impl FrameReader {
         }
         let length = self.length()?;
         let missing = length - self.payload.len();
+        if let (true, Some((frame, rest))) = (self.payload.is_empty(), received.split_at_checked(length)) {
+            (self.prefixed, *received) = (0, rest);
+            return Ok(Some(Bytes::copy_from_slice(frame)));
+        }
         let (taken, rest) = received.split_at(missing.min(received.len()));
         self.payload.extend_from_slice(taken);
         *received = rest;

@@ -78,6 +78,7 @@ pub use self::error_code::ErrorCode;
 pub use self::find_coordinator::{
     CoordinatorEndpoint, CoordinatorType, FindCoordinatorRequest, FindCoordinatorResponse,
 };
+pub(crate) use self::frame::frame_size;
 pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
 pub use self::get_telemetry_subscriptions::{GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};

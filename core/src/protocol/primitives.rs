@@ -19,6 +19,8 @@ const MAX_LENGTH: usize = i32::MAX as usize;
 pub(super) struct Reader<'a> {
     api: ApiKey,
     version: i16,
+    /// Whether the version is flexible (KIP-482).
+    is_flexible: bool,
     /// The bytes not read yet.
     rest: &'a [u8],
     /// The position of `rest` in the frame.
@@ -28,7 +30,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Creates a reader positioned after the response header: v0, or v1 with tagged fields if this version has it.
     pub(super) fn response(api: ApiKey, version: i16, frame: &'a [u8]) -> Result<Self, ProtocolError> {
-        let mut reader = Self { api, version, rest: frame, at: 0 };
+        let mut reader = Self { api, version, is_flexible: api.is_flexible(version), rest: frame, at: 0 };
         if !api.versions().contains(version) {
             return Err(reader.wrong(0, ProtocolErrorKind::UnsupportedVersion));
         }
@@ -41,7 +43,7 @@ impl<'a> Reader<'a> {
 
     /// Continues the reader in another version. Only ApiVersions needs it (KIP-511).
     pub(super) fn in_version(self, version: i16) -> Self {
-        Self { version, ..self }
+        Self { version, is_flexible: self.api.is_flexible(version), ..self }
     }
 
     pub(super) fn version(&self) -> i16 {
@@ -51,7 +53,7 @@ impl<'a> Reader<'a> {
     /// Checks that the response ends here. A second empty list of tagged fields is accepted, because librdkafka's mock
     /// cluster writes one.
     pub(super) fn end_of_response(&self) -> Result<(), ProtocolError> {
-        if self.api.is_flexible(self.version) && self.rest == [0] { Ok(()) } else { self.end() }
+        if self.is_flexible && self.rest == [0] { Ok(()) } else { self.end() }
     }
 
     /// Checks that the message or tagged field ends here.
@@ -156,7 +158,7 @@ impl<'a> Reader<'a> {
         &mut self,
         mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<(), ProtocolError>,
     ) -> Result<(), ProtocolError> {
-        if !self.api.is_flexible(self.version) {
+        if !self.is_flexible {
             return Ok(());
         }
         for _ in 0..self.unsigned_varint()? {
@@ -176,7 +178,7 @@ impl<'a> Reader<'a> {
     /// Reads a length prefix; `None` is null.
     fn length(&mut self, prefix: Prefix) -> Result<Option<usize>, ProtocolError> {
         let at = self.at;
-        if self.api.is_flexible(self.version) {
+        if self.is_flexible {
             // Compact: one more than the length, and 0 is null.
             return Ok(self.unsigned_varint()?.checked_sub(1).map(as_size));
         }
@@ -234,10 +236,16 @@ impl<'a> Reader<'a> {
 pub(super) struct Writer {
     api: ApiKey,
     version: i16,
-    /// All bytes except the record sets.
+    /// Whether the version is flexible (KIP-482).
+    is_flexible: bool,
+    /// The segments up to the last record set. The first of them is a placeholder, for [`first`](Self::first).
+    segments: Vec<Bytes>,
+    /// Their size in bytes.
+    size: usize,
+    /// The first of them, which begins with the frame's length.
+    first: BytesMut,
+    /// The bytes after them.
     envelope: BytesMut,
-    /// The record sets, each with its position in the envelope.
-    record_sets: Vec<(usize, Bytes)>,
 }
 
 impl Writer {
@@ -259,12 +267,20 @@ impl Writer {
         if !supported.contains(version) {
             return Err(RequestEncodeError::UnsupportedVersion { api, version, supported });
         }
-        let (envelope, record_sets) = (BytesMut::with_capacity(envelope), Vec::with_capacity(record_sets));
-        let mut writer = Self { api, version, envelope, record_sets };
-        writer.i32(0); // placeholder for the frame's length
-        writer.i16(api.code());
-        writer.i16(version);
-        writer.i32(header.correlation_id);
+        let mut writer = Self {
+            api,
+            version,
+            is_flexible: api.is_flexible(version),
+            segments: Vec::with_capacity(2 * record_sets + 1),
+            size: 0,
+            first: BytesMut::new(),
+            envelope: BytesMut::with_capacity(envelope),
+        };
+        let mut beginning = [0; 12]; // with a placeholder for the frame's length
+        beginning[4..6].copy_from_slice(&api.code().to_be_bytes());
+        beginning[6..8].copy_from_slice(&version.to_be_bytes());
+        beginning[8..].copy_from_slice(&header.correlation_id.to_be_bytes());
+        writer.envelope.put_slice(&beginning);
         // The client id is never compact, since old brokers must be able to decode it (KIP-511).
         match header.client_id {
             None => writer.i16(-1),
@@ -280,23 +296,16 @@ impl Writer {
 
     /// Returns the frame's segments: envelope, record set, envelope, … None of them is empty.
     pub(super) fn finish(mut self) -> Result<Vec<Bytes>, RequestEncodeError> {
-        let records: usize = self.record_sets.iter().map(|(_, set)| set.len()).sum();
-        let length = self.envelope.len() - 4 + records;
-        let length = self.at_most(MAX_LENGTH, length)? as u32;
-        self.envelope[..4].copy_from_slice(&length.to_be_bytes());
-
-        let mut envelope = self.envelope.freeze();
-        let mut segments = Vec::with_capacity(2 * self.record_sets.len() + 1);
-        let mut start = 0;
-        for (at, set) in self.record_sets {
-            segments.push(envelope.split_to(at - start));
-            segments.push(set);
-            start = at;
+        let length = self.at_most(MAX_LENGTH, self.size + self.envelope.len() - 4)? as u32;
+        let first = if self.segments.is_empty() { &mut self.envelope } else { &mut self.first };
+        first[..4].copy_from_slice(&length.to_be_bytes());
+        if let Some(first) = self.segments.first_mut() {
+            *first = self.first.freeze();
         }
-        if !envelope.is_empty() {
-            segments.push(envelope);
+        if !self.envelope.is_empty() {
+            self.segments.push(self.envelope.freeze());
         }
-        Ok(segments)
+        Ok(self.segments)
     }
 
     /// Returns the error for a value that this version has no field for.
@@ -358,7 +367,16 @@ impl Writer {
     pub(super) fn records(&mut self, records: &Bytes) -> Result<(), RequestEncodeError> {
         self.length(Prefix::Long, records.len())?;
         if !records.is_empty() {
-            self.record_sets.push((self.envelope.len(), records.clone()));
+            let before = self.envelope.split();
+            self.size += before.len() + records.len();
+            let before = if self.segments.is_empty() {
+                self.first = before;
+                Bytes::new()
+            } else {
+                before.freeze()
+            };
+            self.segments.push(before);
+            self.segments.push(records.clone());
         }
         Ok(())
     }
@@ -383,7 +401,7 @@ impl Writer {
 
     /// Writes an empty list of tagged fields at the end of a structure, in flexible versions.
     pub(super) fn no_tagged_fields(&mut self) {
-        if self.api.is_flexible(self.version) {
+        if self.is_flexible {
             self.envelope.put_u8(0);
         }
     }
@@ -394,7 +412,7 @@ impl Writer {
             Prefix::Long => MAX_LENGTH,
         };
         let length = self.at_most(limit, length)?;
-        if self.api.is_flexible(self.version) {
+        if self.is_flexible {
             self.unsigned_varint(length as u32 + 1);
         } else {
             match prefix {
@@ -406,7 +424,7 @@ impl Writer {
     }
 
     fn null(&mut self, prefix: Prefix) {
-        if self.api.is_flexible(self.version) {
+        if self.is_flexible {
             self.unsigned_varint(0);
         } else {
             match prefix {

@@ -25,6 +25,7 @@ use super::io::ConnectionId;
 use super::node::Node;
 use super::queue::Queue;
 use super::sequence::Sequence;
+use super::stats::SentCounter;
 use super::versions::Versions;
 use crate::batch::{Stamp, StampedBatch};
 use crate::splitmix64::SplitMix64;
@@ -107,20 +108,6 @@ pub(super) struct SendPath {
     pub(super) begins_at_zero: bool,
     /// Whether the markers of the last transaction are still to be written.
     pub(super) awaits_markers: bool,
-}
-
-/// An entry that is sent now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SentEntry {
-    pub(super) id: EntryId,
-    pub(super) records: usize,
-    /// In bytes.
-    pub(super) size: usize,
-    /// Whether it was not sent before.
-    pub(super) is_first: bool,
-    pub(super) accepted: Instant,
-    /// How long it was open before it was accepted, in microseconds.
-    pub(super) open_micros: u32,
 }
 
 impl Partition {
@@ -210,17 +197,17 @@ impl Partition {
         }
     }
 
-    /// Returns the leader to which the next entry may be sent, whatever the state of the connections.
+    /// Returns the leader to which the next entry may be sent, whatever the state of the connections, and its position.
     ///
     /// # Errors
     /// What the partition is blocked on.
-    pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
+    pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<(i32, usize), BlockedOn> {
         let at = self.next(leader).ok_or(BlockedOn::OwnEvent)?;
         let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);
         if not_before > now {
             return Err(BlockedOn::Until(not_before));
         }
-        leader.ok_or(BlockedOn::Leader)
+        leader.map(|leader| (leader, at)).ok_or(BlockedOn::Leader)
     }
 
     /// Returns the position of the next entry, if it may be sent on this path now.
@@ -228,8 +215,16 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
+        let at = self.next(Some(path.broker)).ok_or(BlockedOn::OwnEvent)?;
+        self.may_send(at, path, identities).map(|()| at)
+    }
+
+    /// Checks that the entry at this position, which is the [next](Self::next), may be sent on this path now.
+    ///
+    /// # Errors
+    /// What the partition is blocked on.
+    pub(super) fn may_send(&self, at: usize, path: &SendPath, identities: &IdentityManager) -> Result<(), BlockedOn> {
         let &SendPath { connection, broker, versions, is_idempotent, must_be_added_to, begins_at_zero, .. } = path;
-        let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         if must_be_added_to.is_some_and(|serial| serial != self.added_to) {
             return Err(BlockedOn::AddPartitions);
@@ -265,7 +260,7 @@ impl Partition {
                 && (is_retransmission || self.sequence.is_remembered(oldest))
         };
         if earlier().next().is_none() || identity.is_some_and(is_next_in_sequence) {
-            Ok(at)
+            Ok(())
         } else {
             Err(BlockedOn::Metadata)
         }
@@ -277,6 +272,11 @@ impl Partition {
         let unstamped =
             self.queue.first_after_window().is_some() || self.queue.window().any(|(_, entry)| is_unstamped(entry));
         unstamped && identities.usable_by(&self.sequence).is_none()
+    }
+
+    /// Returns `true` if there is an entry after this position.
+    pub(super) fn has_after(&self, at: usize) -> bool {
+        self.queue.get(at + 1).is_some()
     }
 
     /// Returns the size of the entry at this position, in bytes.
@@ -316,25 +316,24 @@ impl Partition {
         }
     }
 
-    /// Records that the entry at this position is in flight.
+    /// Records that the entry at this position is in flight from now on, and counts it in `sent`. Returns its id.
     #[inline]
-    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> SentEntry {
+    pub(super) fn on_sent(
+        &mut self,
+        at: usize,
+        connection: ConnectionId,
+        now: Instant,
+        sent: &mut SentCounter,
+    ) -> EntryId {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
             let is_first = !core::mem::replace(&mut entry.was_sent, true);
-            let (records, size) = match &entry.payload {
-                Payload::Stamped(batch, _) => (batch.record_count(), batch.size()),
-                Payload::Sealed(_) | Payload::Open(_) | Payload::Gone => (0, 0), // not possible: it is sent
-            };
-            SentEntry {
-                id: entry.id,
-                records,
-                size,
-                is_first,
-                accepted: entry.accepted,
-                open_micros: entry.open_micros,
+            if let Payload::Stamped(batch, _) = &entry.payload {
+                let waited = is_first.then(|| now.nanos_since(entry.opened));
+                sent.count(batch.record_count(), batch.size(), waited);
             }
+            entry.id
         })
     }
 

@@ -277,7 +277,7 @@ impl Partition {
             self.sequence.record_gap(identity);
         }
         let position = entry.position();
-        let Entry { batch: id, place, origin, payload, accepted, open_micros, was_sent, .. } = *entry;
+        let Entry { batch: id, place, origin, payload, accepted, opened, was_sent, .. } = *entry;
         // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
         // not be sealed is split to fit its own limit.
         let limit = match &payload {
@@ -300,7 +300,7 @@ impl Partition {
                 split.reason = Some(reason).filter(|_| !split.too_large.is_empty());
                 for (step, (offset, sealed)) in found.parts.into_iter().enumerate() {
                     let origin = Origin::Part { position: position + offset };
-                    let mut part = Entry::new(context.ids.next(), id, place, origin, sealed, accepted, open_micros);
+                    let mut part = Entry::new(context.ids.next(), id, place, origin, sealed, accepted, opened);
                     part.was_sent = was_sent;
                     self.queue.insert(at + step, part);
                 }
@@ -335,6 +335,6 @@ fn reopen(entry: &mut Entry, magic: Option<crate::Magic>, policy: DownConversion
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
         Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
     };
-    entry.payload = Payload::Open(*batch);
+    entry.payload = Payload::Open(batch);
     Err(Refused { reason, too_large })
 }

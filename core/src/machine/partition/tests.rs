@@ -1,6 +1,7 @@
 use super::*;
 use crate::failure::FailureReason;
 use crate::machine::entry::Origin;
+use crate::machine::stats::SentCounter;
 use crate::machine::unfinished::Unfinished;
 use crate::protocol::{ErrorCode, PartitionProduceResponse};
 use crate::record::TopicPartition;
@@ -49,7 +50,15 @@ impl World {
             batch.extend([Record::new("x")]).unwrap();
             let batch = batch.seal().unwrap();
             let (id, place) = self.unfinished.accept(batch.size(), Instant::START, 0);
-            self.partition.accept(Entry::new(self.ids.next(), id, place, whole(), batch, Instant::START, 0));
+            self.partition.accept(Entry::new(
+                self.ids.next(),
+                id,
+                place,
+                whole(),
+                batch,
+                Instant::START,
+                Instant::START,
+            ));
         }
     }
 
@@ -83,7 +92,7 @@ impl World {
         let at = self.partition.sendable(&path, &self.identities)?;
         self.partition.stamp(at, &path, &self.identities);
         assert!(self.partition.stamped(at).is_some());
-        Ok(self.partition.on_sent(at, path.connection).id)
+        Ok(self.partition.on_sent(at, path.connection, Instant::START, &mut SentCounter::default()))
     }
 
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
@@ -158,7 +167,7 @@ fn a_refused_batch_waits_for_those_after_it_and_is_sent_first() {
     assert!(world.effects().is_empty());
     assert_eq!(world.partition.next(LEADER), Some(0));
     let BlockedOn::Until(moment) = world.partition.next_leader(LEADER, Instant::START).unwrap_err() else { panic!() };
-    assert_eq!(world.partition.next_leader(LEADER, moment), Ok(BROKER));
+    assert_eq!(world.partition.next_leader(LEADER, moment), Ok((BROKER, 0)));
     assert_eq!(world.partition.next_leader(None, moment), Err(BlockedOn::Leader));
     assert_eq!(world.send(), Ok(second));
     world.answer(second, ErrorCode::NONE, 41);
@@ -292,7 +301,7 @@ fn a_batch_that_is_too_large_is_replaced_with_parts_in_its_place() {
     batch.extend(["a", "b", "c"].map(Record::new)).unwrap();
     let batch = batch.seal().unwrap();
     let (id, place) = world.unfinished.accept(batch.size(), Instant::START, 0);
-    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START, 0));
+    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START, Instant::START));
     world.accept(1);
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::MESSAGE_TOO_LARGE, -1);

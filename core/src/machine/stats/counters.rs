@@ -7,9 +7,7 @@ use core::time::Duration;
 use super::{AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, SendReason, Timing};
 use crate::batch::SealedBatch;
 use crate::cause::BrokerAddress;
-use crate::machine::partition::SentEntry;
 use crate::protocol::ErrorCode;
-use crate::time::Instant;
 
 /// The largest `batch.size` that is counted as it is, in bytes: that of a batch in any format. Without a maximum the sum could
 /// overflow.
@@ -73,7 +71,7 @@ pub(in crate::machine) struct TopicCounters {
     accepted: [AcceptedStats; REASONS],
     sealed_bytes: u64,
     largest: u64,
-    sent: SentCounter,
+    pub(in crate::machine) sent: SentCounter,
     acknowledged: Sum,
     acknowledgements: Times,
     failed: Sum,
@@ -97,15 +95,15 @@ pub(in crate::machine) struct SentCounter {
 }
 
 impl SentCounter {
-    /// Counts an entry that is sent now.
+    /// Counts a batch of this many bytes that is sent now. `waited`: for how many nanoseconds it was in the queue, if it was not
+    /// sent before.
     #[inline]
-    pub(in crate::machine) fn count(&mut self, entry: &SentEntry, now: Instant) {
-        self.sent.count(entry.records);
-        self.bytes += entry.size as u64;
-        if entry.is_first {
-            self.queued.record(now.nanos_since(entry.accepted) + u64::from(entry.open_micros) * 1_000);
-        } else {
-            self.resent.count(entry.records);
+    pub(in crate::machine) fn count(&mut self, records: usize, bytes: usize, waited: Option<u64>) {
+        self.sent.count(records);
+        self.bytes += bytes as u64;
+        match waited {
+            Some(nanos) => self.queued.record(nanos),
+            None => self.resent.count(records),
         }
     }
 
@@ -147,11 +145,6 @@ impl TopicCounters {
         accepted.limit_total += batch.size_limit().min(LARGEST_LIMIT) as u64;
         self.sealed_bytes += batch.size() as u64;
         self.largest = self.largest.max(batch.size() as u64);
-    }
-
-    /// Adds batches in a Produce request.
-    pub(in crate::machine) fn on_sent(&mut self, sent: &SentCounter) {
-        self.sent.add(sent);
     }
 
     /// Counts a batch that is in the log, this many nanoseconds after it was accepted.
@@ -260,7 +253,8 @@ pub(in crate::machine) struct BrokerCounters {
     errors: u64,
     authentication_errors: u64,
     requests: u64,
-    responses: u64,
+    /// Other than Produce.
+    other_responses: u64,
     outgoing_bytes: u64,
     incoming_bytes: u64,
     produce_responses: u64,
@@ -296,8 +290,9 @@ impl BrokerCounters {
         self.incoming_bytes += bytes as u64;
     }
 
-    pub(in crate::machine) fn on_response(&mut self) {
-        self.responses += 1;
+    /// Counts a response to a request other than Produce.
+    pub(in crate::machine) fn on_other_response(&mut self) {
+        self.other_responses += 1;
     }
 
     /// Counts the response to a Produce request, which took this many nanoseconds.
@@ -335,7 +330,7 @@ impl BrokerCounters {
             connection_error_total: self.errors,
             failed_authentication_total: self.authentication_errors,
             request_total: self.requests,
-            response_total: self.responses,
+            response_total: self.produce_responses + self.other_responses,
             outgoing_byte_total: self.outgoing_bytes,
             incoming_byte_total: self.incoming_bytes,
             request_latency: self.latency.timing(self.produce_responses),

@@ -19,7 +19,7 @@ impl Machine {
     /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, MachineSendError> {
         self.advance(now);
-        self.accept(batch, to, SendReason::Explicit, 0)
+        self.accept(batch, to, SendReason::Explicit, self.now)
     }
 
     /// As [`send`](Self::send), for a batch that was gathered from single messages. `reason` is why it gathers no more of them,
@@ -36,8 +36,7 @@ impl Machine {
         now: Instant,
     ) -> Result<BatchId, MachineSendError> {
         self.advance(now);
-        let open_micros = u32::try_from(self.now.nanos_since(opened) / 1_000).unwrap_or(u32::MAX);
-        self.accept(batch, to, reason, open_micros)
+        self.accept(batch, to, reason, opened.min(self.now))
     }
 
     // Inlined, because a batch is large, and would be copied once more.
@@ -47,14 +46,14 @@ impl Machine {
         batch: SealedBatch,
         to: TopicPartition,
         reason: SendReason,
-        open_micros: u32,
+        opened: Instant,
     ) -> Result<BatchId, MachineSendError> {
         if let Some(kind) = self.refusal(batch.size(), &to) {
             self.buffer_exhausted += u64::from(matches!(kind, MachineSendErrorKind::Full { .. }));
             return Err(MachineSendError { to, kind, batch: Box::new(batch) });
         }
         let is_first = self.accumulator.oldest().is_none();
-        let id = self.accumulator.accept(batch, to, (reason, open_micros), self.now, &mut self.entry_ids);
+        let id = self.accumulator.accept(batch, to, (reason, opened), self.now, &mut self.entry_ids);
         if is_first {
             self.update_delivery_timer();
         }

@@ -11,12 +11,12 @@ use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::machine::accumulator::FinishedRecords;
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::{BatchId, Event, Notice};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
+use crate::machine::stats::TopicCounters;
 use crate::machine::timers::Timer;
 use crate::machine::unfinished::{UnfinishedBatch, UnfinishedIndex};
 use crate::record::TopicPartition;
@@ -62,11 +62,12 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
+                let records = batch.record_count();
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                let records = FinishedRecords::Written(delivery.record_count());
-                self.complete(id, place, records, Event::Delivered { id, delivery });
+                let event = Event::Delivered { id, delivery };
+                self.complete(id, place, event, |counters, nanos| counters.on_acknowledged(records, nanos));
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -92,8 +93,8 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                let records = FinishedRecords::Failed { records: error.record_count(), written: 0 };
-                self.complete(id, place, records, Event::Failed { id, error });
+                let records = error.record_count();
+                self.complete(id, place, Event::Failed { id, error }, |counters, _| counters.on_failed(records, 0));
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -218,28 +219,36 @@ impl Machine {
         }
         let SplitBatch { batch, to, place, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } =
             slot.remove();
-        let (records, event) = match reason {
+        let records = fates.len();
+        match reason {
             None => {
-                let records = FinishedRecords::Written(fates.len());
                 let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
-                (records, Event::Delivered { id, delivery })
+                let event = Event::Delivered { id, delivery };
+                self.complete(id, place, event, |counters, nanos| counters.on_acknowledged(records, nanos));
             }
             Some(reason) => {
                 let written = fates.iter().filter(|fate| **fate == Fate::Written).count();
-                let records = FinishedRecords::Failed { records: fates.len(), written };
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
-                (records, Event::Failed { id, error })
+                let event = Event::Failed { id, error };
+                self.complete(id, place, event, |counters, _| counters.on_failed(records, written));
             }
-        };
-        self.complete(id, place, records, event);
+        }
     }
 
-    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, records: FinishedRecords, event: Event) {
+    /// Completes a batch with this event. `count` gets the counters of its topic, and for how many nanoseconds it was unfinished.
+    fn complete(
+        &mut self,
+        id: BatchId,
+        place: UnfinishedIndex,
+        event: Event,
+        count: impl FnOnce(&mut TopicCounters, u64),
+    ) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
-        self.accumulator.finish(id, place, records, self.now);
+        let (counters, nanos) = self.accumulator.finish(id, place, self.now);
+        count(counters, nanos);
         if was_oldest {
             self.update_delivery_timer();
         }

@@ -18,7 +18,8 @@ use crate::machine::node::Node;
 use crate::machine::schedule::Condition;
 use crate::machine::timers::{Timer, Timers};
 use crate::machine::versions::Versions;
-use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+use crate::protocol::{ApiKey, BrokerError, ErrorCode, frame_size};
+use crate::time::Instant;
 use crate::transport_error::TransportError;
 
 /// The longest throttle time that is respected. Brokers throttle for at most one quota window, which is 11 s by default
@@ -159,6 +160,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
+        self.reset_timers(id);
         if let Some(transactions) = &mut self.transactions {
             transactions.on_versions(&versions.transactions);
         }
@@ -171,6 +173,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
+        self.reset_timers(id);
         self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Reauthenticated { host, port }));
     }
@@ -272,6 +275,15 @@ impl Machine {
         }
     }
 
+    /// Clears the timers of a connection that is ready now, to be set to the deadlines that it has from now on.
+    fn reset_timers(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.timers_set_to = (None, None);
+            self.timers.clear(Timer::Overdue(id));
+            self.timers.clear(Timer::Idle(id));
+        }
+    }
+
     /// Sets the timers of a connection from its present state.
     pub(super) fn update_timers(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
@@ -279,12 +291,19 @@ impl Machine {
     }
 
     /// Outputs a request, and sets the timers of the connection.
-    pub(super) fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+    fn transmit(&mut self, id: ConnectionId, bytes: Vec<Bytes>) {
+        let output = self.transmission(id, bytes);
+        self.outputs.push_back(output);
+    }
+
+    /// Returns the output of a request, and sets the timers of the connection.
+    #[inline]
+    pub(super) fn transmission(&mut self, id: ConnectionId, bytes: Vec<Bytes>) -> Output {
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.counters.on_transmit(bytes.iter().map(Bytes::len).sum());
+            connection.counters.on_transmit(frame_size(&bytes));
             set_timers(id, connection, &self.config, &mut self.timers);
         }
-        self.outputs.push_back(Output::Transmit { connection: id, bytes });
+        Output::Transmit { connection: id, bytes }
     }
 
     /// Counts the throttle time of a Produce response.
@@ -311,12 +330,23 @@ impl Machine {
 
 /// Sets the timers of a connection from its present state.
 fn set_timers(id: ConnectionId, connection: &mut Connection, config: &MachineConfig, timers: &mut Timers) {
-    let (overdue, idle) = (connection.overdue_at(), connection.idle_at(config));
-    let (set_overdue, set_idle) = core::mem::replace(&mut connection.timers_set_to, (overdue, idle));
-    if overdue != set_overdue {
-        timers.set_or_clear(Timer::Overdue(id), overdue);
+    // While a connection is ready, its deadlines only move later.
+    if connection.versions().is_some() && matches!(connection.timers_set_to, (Some(_), Some(_))) {
+        return;
     }
-    if idle != set_idle {
-        timers.set_or_clear(Timer::Idle(id), idle);
+    let (overdue, idle) = (connection.overdue_at(), connection.idle_at(config));
+    let (set_overdue, set_idle) = &mut connection.timers_set_to;
+    bring_forward(set_overdue, overdue, Timer::Overdue(id), timers);
+    bring_forward(set_idle, idle, Timer::Idle(id), timers);
+}
+
+/// Sets a timer if this deadline is earlier than what it is set to. One that has moved later, as it does with each request, or is not
+/// needed any more is examined when the timer is due.
+fn bring_forward(set_to: &mut Option<Instant>, deadline: Option<Instant>, timer: Timer, timers: &mut Timers) {
+    if let Some(deadline) = deadline {
+        if set_to.is_none_or(|set_to| deadline < set_to) {
+            *set_to = Some(deadline);
+            timers.set(timer, deadline);
+        }
     }
 }

@@ -54,6 +54,7 @@ use super::timers::{Timer, Timers};
 use super::token::Tokens;
 use super::transactions::Transactions;
 use crate::cause::ConnectionError;
+use crate::protocol::PartitionProduceResponse;
 use crate::splitmix64::SplitMix64;
 use crate::time::{Instant, Timestamp};
 
@@ -92,6 +93,8 @@ pub struct Machine {
     events: Vec<ConnectionEvent>,
     /// Empty: kept for its memory.
     batches_to_send: Vec<BatchToSend>,
+    /// The results in the last Produce response, which are not needed any more: kept for their memory.
+    responses: Vec<PartitionProduceResponse>,
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
@@ -156,6 +159,7 @@ impl Machine {
             outputs: VecDeque::new(),
             events: Vec::new(),
             batches_to_send: Vec::new(),
+            responses: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
             buffer_exhausted: 0,
@@ -319,14 +323,21 @@ impl Machine {
             }
             if let Some((connection, bytes)) = self.next_request() {
                 self.dirty = true; // another request may follow
-                self.transmit(connection, bytes);
+                let output = self.transmission(connection, bytes);
+                if self.outputs.is_empty() {
+                    return output;
+                }
+                self.outputs.push_back(output);
             }
         }
     }
 
     /// Returns the next request that can be sent now.
     fn next_request(&mut self) -> Option<(ConnectionId, Vec<bytes::Bytes>)> {
-        if let Some(request) = self.form_produce() {
+        if self.accumulator.schedule.is_settled() {
+            #[cfg(debug_assertions)]
+            self.assert_waiting_are_blocked();
+        } else if let Some(request) = self.form_produce() {
             return Some(request);
         }
         if self.transactions.is_some() {
@@ -440,8 +451,14 @@ impl Machine {
     /// Applies the effects of a partition's transition, and marks the partition to be examined.
     fn finish_transition(&mut self, index: PartitionIndex) {
         self.apply_effects();
-        let leader = self.leader(index);
-        if self.accumulator.mark_unless_queued(index, leader) == Wait::Backoff {
+        let wait = match self.accumulator.schedule.waits_for(index) {
+            Wait::OwnEvent => self.accumulator.mark_for_examination(index),
+            _ => {
+                let leader = self.leader(index);
+                self.accumulator.mark_unless_queued(index, leader)
+            }
+        };
+        if wait == Wait::Backoff {
             self.timers.remove(Timer::Retry(index));
         }
     }

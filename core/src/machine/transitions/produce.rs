@@ -8,7 +8,6 @@ use super::Machine;
 use super::responses::{InFlightRequest, SentBatch};
 use super::transaction_requests::RequestError;
 use crate::failure::FailureReason;
-use crate::machine::accumulator::SentOfTopic;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
@@ -49,6 +48,7 @@ impl Machine {
     /// Partitions are examined only after something of them has changed; those that could send wait for their turn at
     /// their leader. Nodes are examined only after something of them has changed; then partitions have their turn until
     /// the request is full.
+    #[inline(never)] // its caller mostly finds that there is nothing to be sent
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         loop {
             while let Some(index) = self.accumulator.schedule.next_to_examine() {
@@ -91,7 +91,7 @@ impl Machine {
     fn examine(&mut self, index: PartitionIndex) {
         let leader = self.leader(index);
         match self.accumulator.partition(index).next_leader(leader, self.now) {
-            Ok(broker) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
+            Ok((broker, _)) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
             Err(blocked_on) => self.block(index, blocked_on),
         }
     }
@@ -164,7 +164,7 @@ impl Machine {
     pub(super) fn blocked_on(&self, index: PartitionIndex) -> Option<BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(partition.topic(), partition.number());
-        let path = partition.next_leader(leader, self.now).and_then(|broker| self.path_to(Node::Broker(broker)));
+        let path = partition.next_leader(leader, self.now).and_then(|(broker, _)| self.path_to(Node::Broker(broker)));
         path.and_then(|path| partition.sendable(&path, &self.identities)).err()
     }
 
@@ -176,9 +176,9 @@ impl Machine {
         while let Some(index) = self.accumulator.schedule.first_turn(node) {
             let leader = self.leader(index);
             let partition = self.accumulator.partition(index);
-            let sendable = partition.next_leader(leader, self.now).and_then(|leader| {
+            let sendable = partition.next_leader(leader, self.now).and_then(|(leader, at)| {
                 if leader == path.broker {
-                    partition.sendable(path, &self.identities)
+                    partition.may_send(at, path, &self.identities).map(|()| at)
                 } else {
                     Err(BlockedOn::Node(node))
                 }
@@ -204,15 +204,17 @@ impl Machine {
             let topic = known.unwrap_or_else(|| (partition.topic_index, self.cluster.topic_id(partition.topic())));
             last_topic = Some(topic);
             batches_to_send.push(BatchToSend { partition: index, at, topic_id: topic.1 });
-            // It has had its turn. The next one is after all others'.
-            self.accumulator.schedule.set(index, Wait::Examination);
+            // It has had its turn. The next one is after all others'. If it has nothing after this batch, it has to wait for
+            // an event of its own, and need not be examined for that.
+            let wait = if partition.has_after(at) { Wait::Examination } else { Wait::OwnEvent };
+            self.accumulator.schedule.set(index, wait);
         }
         batches_to_send
     }
 
     /// Asserts that no partition waits that could send: otherwise a wake-up is missing.
     #[cfg(debug_assertions)]
-    fn assert_waiting_are_blocked(&mut self) {
+    pub(super) fn assert_waiting_are_blocked(&mut self) {
         self.accumulator.schedule.assert_lists();
         for index in self.accumulator.active() {
             self.accumulator.partition(index).assert_window();
@@ -246,13 +248,11 @@ impl Machine {
                 if self.config.notices {
                     self.report_sent(&batches_to_send, id, broker);
                 }
-                let mut sent = SentOfTopic::default();
                 let mut batches = self.in_flight_requests.take_spare();
                 batches.extend(batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.on_sent(partition, at, id, self.now, &mut sent);
+                    let entry = self.accumulator.on_sent(partition, at, id, self.now);
                     SentBatch { partition, entry, topic_id }
                 }));
-                self.accumulator.count_sent(&sent);
                 self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
                 let node = Node::Broker(broker);

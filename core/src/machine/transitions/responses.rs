@@ -59,6 +59,9 @@ impl InFlightRequests {
     /// Removes a request. It is the first of its connection, unless some have no response (`acks=0`).
     fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<InFlightRequest> {
         let requests = self.by_connection.get_mut(&id)?;
+        if requests.front().is_some_and(|(of_request, _)| *of_request == correlation) {
+            return requests.pop_front().map(|(_, request)| request);
+        }
         let at = requests.iter().position(|(of_request, _)| *of_request == correlation)?;
         requests.remove(at).map(|(_, request)| request)
     }
@@ -166,8 +169,13 @@ impl Machine {
     ) {
         // A broker responds in the order of the request, which is checked first: a malformed response has no effect.
         let (mut expected, mut is_in_order) = (batches.iter(), true);
+        let mut responses = core::mem::take(&mut self.responses);
+        responses.clear();
         let read = read_produce_response(frame, version, |topic, response| {
             is_in_order &= expected.next().is_some_and(|batch| self.is_response_to(topic, response.index, batch));
+            if is_in_order {
+                responses.push(response);
+            }
         });
         let end = match read {
             Ok(end) => end,
@@ -191,13 +199,10 @@ impl Machine {
             machine.on_produce_result(batch, broker, ProduceResult::Response(response));
         };
         if is_in_order && expected.next().is_none() {
-            let mut expected = batches.iter();
-            let read_again = read_produce_response(frame, version, |_, response| {
-                if let Some(batch) = expected.next() {
-                    apply(self, batch, &response);
-                }
-            });
-            debug_assert!(read_again.is_ok(), "the same bytes were read before");
+            for (batch, response) in batches.iter().zip(&responses) {
+                apply(self, batch, response);
+            }
+            self.responses = responses;
             return;
         }
         // It does not, so its results are looked up.
