@@ -29,6 +29,7 @@ from .errors import (
     TransactionError,
     TransactionFatalError,
 )
+from .stats import Stats
 
 __all__ = [
     "AppendError",
@@ -58,6 +59,7 @@ __all__ = [
     "SealError",
     "SendError",
     "Split",
+    "Stats",
     "Transaction",
     "TransactionAbortedError",
     "TransactionError",

@@ -16,6 +16,7 @@ from ._sender import Sender
 from ._settings import Settings, to_kafka
 from ._transaction import Transaction, Transactions
 from .errors import ConfigError
+from .stats import Stats, to_stats
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -129,6 +130,14 @@ class Producer(Sender):
             raise ConfigError("a producer of transactions needs a transactional_id, which it keeps when it is restarted")
         driver = self._driver()
         return Transaction(self._transactions, driver, self._machine)
+
+    async def stats(self) -> Stats:
+        """Return what this producer has done so far, and its present state: a snapshot of its counters.
+
+        After the producer was closed these are its last statistics.
+        """
+        driver = self._driver()
+        return to_stats(await driver.send(self._machine.stats()))
 
     async def flush(self) -> None:
         """Wait until everything that was accepted before this call is delivered or has failed."""

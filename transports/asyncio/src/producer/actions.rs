@@ -3,15 +3,18 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use kafka_batch_core::machine::Stats;
 use kafka_batch_core::{
     DeliveryError, EnqueueErrorReason, FlushError, RecordDelivery, RecordDeliveryError, SendErrorReason,
 };
+use kafka_batch_transport::StatsError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::delivery::{self, Delivery};
 use super::logs::Line;
 use super::operations::OperationId;
+use super::statistics;
 use super::transactions::TransactionFailure;
 use crate::batch::Flags;
 use crate::errors::exception;
@@ -24,6 +27,7 @@ pub(super) enum Outcome {
     Record(String, Result<RecordDelivery, RecordDeliveryError>),
     RecordRefused(EnqueueErrorReason),
     Partitions(Result<NonZeroU32, SendErrorReason>),
+    Stats(Result<Box<Stats>, StatsError>),
     Flush(Result<(), FlushError>),
     Transaction(Result<(), TransactionFailure>),
 }
@@ -122,6 +126,8 @@ impl Outcome {
             Self::Record(_, Err(error)) => Err(delivery::record_error(py, &error)),
             Self::RecordRefused(reason) => Err(delivery::enqueue_error(py, reason)),
             Self::Partitions(Ok(count)) => Ok(count.get().into_pyobject(py)?.into_any()),
+            Self::Stats(Ok(stats)) => Ok(statistics::stats(py, *stats)?.into_any()),
+            Self::Stats(Err(error)) => Err(exception(py, "KafkaBatchError", (error.to_string(),))),
             Self::Flush(Ok(())) | Self::Transaction(Ok(())) => Ok(py.None().into_bound(py)),
             Self::Transaction(Err(failure)) => Err(failure.into_exception(py)),
             Self::Flush(Err(error)) => Err(exception(py, "SendError", (error.to_string(), false))),

@@ -10,6 +10,7 @@ mod delivery;
 mod logs;
 mod operations;
 mod sockets;
+mod statistics;
 mod transactions;
 
 use std::io;
@@ -248,6 +249,13 @@ impl Machine {
             operations.refuse_unaccepted();
             operations.transaction(transactions.abort())
         })
+    }
+
+    /// Begins to get the statistics.
+    fn stats(&self, py: Python<'_>) -> OperationId {
+        let mut state = self.state(py);
+        let State { producer, operations, .. } = &mut *state;
+        operations.stats(producer.clone())
     }
 
     /// Begins a flush.

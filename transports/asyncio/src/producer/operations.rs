@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use kafka_batch_core::error::TransportError;
+use kafka_batch_core::machine::Stats;
 use kafka_batch_core::message::EncodeError;
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{
@@ -17,7 +18,7 @@ use kafka_batch_core::{
 };
 use kafka_batch_transport::external::send_sealed;
 use kafka_batch_transport::waiting::Permits;
-use kafka_batch_transport::{Pending, PendingRecord, Producer};
+use kafka_batch_transport::{Pending, PendingRecord, Producer, StatsError};
 
 use super::actions::{Action, Outcome};
 use super::transactions::TransactionFailure;
@@ -76,6 +77,7 @@ pub(super) enum Operation {
     AcceptRecord(Boxed<Result<PendingRecord, EnqueueErrorReason>>),
     Record(PendingRecord),
     Partitions(Boxed<Result<NonZeroU32, SendErrorReason>>),
+    Stats(Boxed<Result<Stats, StatsError>>),
     Flush(Boxed<Result<(), FlushError>>),
     Transaction(Boxed<Result<(), TransactionFailure>>),
 }
@@ -183,6 +185,7 @@ impl Operations {
                 | Operation::Batch(_)
                 | Operation::Record(_)
                 | Operation::Partitions(_)
+                | Operation::Stats(_)
                 | Operation::Flush(_)
                 | Operation::Transaction(_) => continue,
             }
@@ -192,6 +195,10 @@ impl Operations {
 
     pub(super) fn partition_count(&mut self, producer: Producer, topic: String) -> OperationId {
         self.insert(Operation::Partitions(Box::pin(async move { producer.partition_count(&topic).await })))
+    }
+
+    pub(super) fn stats(&mut self, producer: Producer) -> OperationId {
+        self.insert(Operation::Stats(Box::pin(async move { producer.stats().await })))
     }
 
     pub(super) fn flush(&mut self, producer: Producer) -> OperationId {
@@ -261,6 +268,9 @@ impl Operation {
                     return Poll::Ready(Outcome::Record(topic, outcome));
                 }
                 Self::Partitions(future) => return future.as_mut().poll(context).map(Outcome::Partitions),
+                Self::Stats(future) => {
+                    return future.as_mut().poll(context).map(|stats| Outcome::Stats(stats.map(Box::new)));
+                }
                 Self::Flush(future) => return future.as_mut().poll(context).map(Outcome::Flush),
                 Self::Transaction(future) => return future.as_mut().poll(context).map(Outcome::Transaction),
             }

@@ -7,7 +7,18 @@ import ssl
 
 from typing_extensions import assert_type
 
-from kafka_batch import Delivery, DeliveryError, GroupMetadata, KafkaBatch, Producer, RecordDelivery, RecordError, Transaction
+from kafka_batch import (
+    Delivery,
+    DeliveryError,
+    GroupMetadata,
+    KafkaBatch,
+    Producer,
+    RecordDelivery,
+    RecordError,
+    Stats,
+    Transaction,
+)
+from kafka_batch.stats import TopicStats
 
 
 async def accepted(context: ssl.SSLContext) -> None:
@@ -21,6 +32,12 @@ async def accepted(context: ssl.SSLContext) -> None:
         assert_type(await producer.publish_batch("a", {"b": 1}, topic="t", partition=0), Delivery)
         assert_type(await producer.send("t", b"a", key="k", headers={"h": None}), RecordDelivery)
         assert_type(await producer.partition_count("t"), int)
+        stats = await producer.stats()
+        assert_type(stats, Stats)
+        assert_type(stats.topics, tuple[TopicStats, ...])
+        assert_type(stats.brokers[0].request_latency.avg(), float | None)
+        assert_type(stats.total.errors["NOT_LEADER_OR_FOLLOWER"], int)
+        stats.at = 0  # pyright: ignore[reportAttributeAccessIssue]
         try:
             await producer.flush()
         except DeliveryError as error:
