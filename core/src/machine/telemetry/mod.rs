@@ -5,7 +5,7 @@
 //!  Subscription needed ──GetTelemetrySubscriptions──▶ subscribed ──PushTelemetry every push interval──┐
 //!       ▲  ▲ nothing is subscribed to: after the push interval   │  ▲───────────────────────────────────┘
 //!       │  └─────────────────────────────────────────────────────┤
-//!       └── another subscription, another codec ─────────────────┘      the client is refused ──▶ ended
+//!       └── another subscription or codec; too large ────────────┘      the client is refused ──▶ ended
 //! ```
 
 mod collected;
@@ -36,6 +36,10 @@ pub(super) struct Telemetry {
     /// The id that the first broker has assigned; zero before.
     client_instance_id: Uuid,
     subscription: Option<Subscription>,
+    /// Nothing is pushed before the subscription is requested again, except at the end.
+    is_outdated: bool,
+    /// A push that a broker called too large.
+    too_large: Option<TooLarge>,
     in_flight: Option<TelemetryRequest>,
     /// `None`: a broker has refused this client for good.
     not_before: Option<Instant>,
@@ -70,9 +74,28 @@ pub(super) struct Subscription {
     pub(super) id: i32,
     pub(super) compression: Compression,
     pub(super) max_bytes: usize,
+    /// `telemetry_max_bytes` of the response.
+    announced_max_bytes: i32,
     pub(super) is_delta: bool,
     pub(super) selection: Selection,
     interval: Duration,
+}
+
+/// A push that was too large for a broker, although it kept to what that had announced.
+#[derive(Clone, Copy, Debug)]
+struct TooLarge {
+    /// The bytes of the push.
+    size: usize,
+    /// The announced limit. It holds again once another is announced.
+    announced: i32,
+}
+
+impl TooLarge {
+    /// Returns the limit of pushes while this one is announced.
+    fn limit(too_large: Option<Self>, announced: i32) -> usize {
+        let smaller = too_large.filter(|found| found.announced == announced).map(|found| found.size.saturating_sub(1));
+        usize::try_from(announced).unwrap_or(0).min(smaller.unwrap_or(usize::MAX))
+    }
 }
 
 /// A set of metrics.
@@ -103,6 +126,8 @@ impl Telemetry {
         Self {
             client_instance_id: Uuid::ZERO,
             subscription: None,
+            is_outdated: false,
+            too_large: None,
             in_flight: None,
             not_before: Some(now),
             termination: None,
@@ -140,7 +165,8 @@ impl Telemetry {
             Some(Termination::InFlight(_) | Termination::Done) => None,
             None => {
                 self.not_before.filter(|&at| at <= now)?;
-                let pushes = self.subscription.filter(|subscription| !subscription.selection.is_empty());
+                let current = self.subscription.filter(|_| !self.is_outdated);
+                let pushes = current.filter(|subscription| !subscription.selection.is_empty());
                 let request = pushes.map_or(TelemetryRequest::GetSubscriptions, |_| TelemetryRequest::Push);
                 Some((request, pushes))
             }
@@ -170,8 +196,10 @@ impl Telemetry {
         }
     }
 
-    /// Records that a push is omitted, because nothing of it is small enough for the broker, or was measured.
+    /// Records that a push is omitted, because nothing of it is small enough for the broker, or was measured. The subscription is
+    /// requested again, because a broker may meanwhile take larger ones.
     pub(super) fn omitted(&mut self, now: Instant) {
+        self.is_outdated = true;
         match self.termination {
             Some(_) => self.termination = Some(Termination::Done),
             None => self.wait(now, self.interval()),
@@ -222,10 +250,12 @@ impl Telemetry {
         let interval = millis.map_or(DEFAULT_INTERVAL, Duration::from_millis).max(SHORTEST_INTERVAL);
         let usable = |id: &i8| Codec::from_id(*id as u8 & 7).filter(|codec| *id == codec.id() as i8);
         let codecs = response.accepted_compression_types.iter().filter_map(usable);
+        self.is_outdated = false;
         self.subscription = Some(Subscription {
             id: response.subscription_id,
             compression: codecs.filter_map(Compression::with_default_level).next().unwrap_or_default(),
-            max_bytes: usize::try_from(response.telemetry_max_bytes).unwrap_or(0),
+            max_bytes: TooLarge::limit(self.too_large, response.telemetry_max_bytes),
+            announced_max_bytes: response.telemetry_max_bytes,
             is_delta: response.delta_temporality,
             selection,
             interval,
@@ -249,7 +279,11 @@ impl Telemetry {
         if code.is_error() {
             self.not_pushed = next_baseline;
             if let Some(subscription) = self.subscription.as_mut().filter(|_| code == ErrorCode::TELEMETRY_TOO_LARGE) {
-                subscription.max_bytes = subscription.max_bytes.min(size.saturating_sub(1));
+                // The next push is smaller, as KIP-714 asks for, and follows another subscription, as in Java's client.
+                let announced = subscription.announced_max_bytes;
+                self.too_large = Some(TooLarge { size, announced });
+                subscription.max_bytes = subscription.max_bytes.min(TooLarge::limit(self.too_large, announced));
+                self.is_outdated = true;
             }
             return self.on_error(code, self.interval(), now);
         }

@@ -295,7 +295,7 @@ fn each_error_has_its_consequence() {
     for (code, gets, at_least, is_refused) in [
         (ErrorCode::UNKNOWN_SUBSCRIPTION_ID, 2, 5, false),
         (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, 2, 5, false),
-        (ErrorCode::TELEMETRY_TOO_LARGE, 1, 5, false),
+        (ErrorCode::TELEMETRY_TOO_LARGE, 2, 4, false),
         (ErrorCode::THROTTLING_QUOTA_EXCEEDED, 1, 5, false),
         (ErrorCode::INVALID_RECORD, 1, 1, true),
         (ErrorCode::INVALID_REQUEST, 1, 1, true),
@@ -323,9 +323,22 @@ fn metrics_that_are_too_large_are_reduced_and_then_omitted() {
     let mut world = world(|subscriber| subscriber.push_errors.extend([Some(118), Some(118)]));
     world.send(&["x"], 0);
     world.pass(at(100_000));
-    let sizes: Vec<usize> = world.subscriber().pushes.iter().map(|push| push.metrics.len()).collect();
-    assert!(sizes.len() == 2 && sizes[1] < sizes[0], "{sizes:?}");
+    let sizes = |world: &World| -> Vec<usize> {
+        world.subscriber().pushes.iter().map(|push| push.metrics.len()).collect()
+    };
+    let refused = sizes(&world);
+    assert!(refused.len() == 2 && refused[1] < refused[0], "{refused:?}");
     assert!(!world.pushed()[1].iter().any(|line| line.contains("node_id")));
+    // Nothing that is small enough is left to push, so the subscription is requested at every other interval, until it allows more.
+    let gets = world.subscriber().gets.len();
+    assert!((5..=7).contains(&gets), "{gets}");
+    world.pass(at(150_000));
+    assert_eq!(sizes(&world), refused);
+    assert!((2..=3).contains(&(world.subscriber().gets.len() - gets)));
+    world.telemetry.as_mut().unwrap().max_bytes += 1;
+    world.pass(at(200_000));
+    let after = sizes(&world);
+    assert!(after.len() > 4 && after[2] == refused[0], "{after:?}");
 }
 
 #[test]
