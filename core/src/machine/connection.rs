@@ -157,10 +157,12 @@ impl Connection {
 
     /// Returns the statistics of its node.
     pub(super) fn stats(&self, now: Instant) -> BrokerStats {
+        // A handshake that awaits a token of OAUTHBEARER has no request in flight.
+        let is_handshaking = matches!(&self.state, State::Handshake(handshake, _) if handshake.request().is_some());
         BrokerStats {
             is_connected: !self.is_connecting(),
             throttled_for: self.throttled_until.map_or(Duration::ZERO, |until| until.since(now)),
-            requests_in_flight: self.load() + usize::from(matches!(self.state, State::Handshake(..))),
+            requests_in_flight: self.load() + usize::from(is_handshaking),
             ..self.counters.stats(self.address.clone())
         }
     }

@@ -40,6 +40,12 @@ fn a_token_is_asked_for_once_and_connections_wait_for_it() {
     world.send(&["x"], 0);
     world.run();
     assert_eq!((requested(&world), logins(&world)), (1, 0));
+    let stats = world.producer.stats(world.now);
+    assert_eq!(
+        (stats.connection_count(), stats.requests_in_flight()),
+        (1, 0),
+        "the application is asked, and no broker"
+    );
     world.pass(at(2_500));
     assert_eq!(world.connects.len(), 2, "the other one is tried, too");
     assert_eq!(requested(&world), 1);

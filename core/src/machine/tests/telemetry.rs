@@ -323,9 +323,8 @@ fn metrics_that_are_too_large_are_reduced_and_then_omitted() {
     let mut world = world(|subscriber| subscriber.push_errors.extend([Some(118), Some(118)]));
     world.send(&["x"], 0);
     world.pass(at(100_000));
-    let sizes = |world: &World| -> Vec<usize> {
-        world.subscriber().pushes.iter().map(|push| push.metrics.len()).collect()
-    };
+    let sizes =
+        |world: &World| -> Vec<usize> { world.subscriber().pushes.iter().map(|push| push.metrics.len()).collect() };
     let refused = sizes(&world);
     assert!(refused.len() == 2 && refused[1] < refused[0], "{refused:?}");
     assert!(!world.pushed()[1].iter().any(|line| line.contains("node_id")));

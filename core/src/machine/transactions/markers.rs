@@ -41,6 +41,8 @@ pub(in crate::machine) struct Markers {
     round_trip: Duration,
     /// For how many transactions no question was asked.
     skipped: u8,
+    /// The producer has no permission to ask.
+    is_refused: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +64,17 @@ enum State {
 
 impl Default for Markers {
     fn default() -> Self {
-        Self { state: State::Written, pending: WHOLE, round_trip: Duration::ZERO, skipped: 0 }
+        Self { state: State::Written, pending: WHOLE, round_trip: Duration::ZERO, skipped: 0, is_refused: false }
     }
 }
 
 impl Markers {
     /// Records that EndTxn was answered.
     pub(in crate::machine) fn on_ended(&mut self, now: Instant) {
+        if self.is_refused {
+            self.state = State::Written;
+            return;
+        }
         let saved = CONCURRENT_BACKOFF * self.pending / WHOLE;
         if saved > self.round_trip || self.skipped + 1 >= SAMPLE {
             self.skipped = 0;
@@ -130,6 +136,12 @@ impl Markers {
             self.round_trip = self.round_trip.max(now.since(sent));
             self.state = State::Written;
         }
+    }
+
+    /// Records that the coordinator does not permit the question: it is not asked again by this producer.
+    pub(in crate::machine) fn on_refused(&mut self) {
+        self.is_refused = true;
+        self.on_unknown();
     }
 
     /// Records that the coordinator cannot be asked, or does not say it: the next transaction does not wait.

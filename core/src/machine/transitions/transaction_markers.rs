@@ -8,7 +8,7 @@ use crate::machine::io::ConnectionId;
 use crate::machine::network::NodeStatus;
 use crate::machine::node::Node;
 use crate::machine::schedule::Condition;
-use crate::protocol::{ApiKey, DescribeTransactionsRequest, DescribeTransactionsResponse};
+use crate::protocol::{ApiKey, DescribeTransactionsRequest, DescribeTransactionsResponse, ErrorCode};
 
 /// The beginning of the names of the states in which markers are being written.
 const PENDING: &str = "Prepare";
@@ -71,12 +71,12 @@ impl Machine {
         }
         let name = self.config.transactional_id.as_deref();
         let mut found = response.transactions.iter();
-        let found = found.find(|found| Some(found.transactional_id.as_str()) == name && !found.error_code.is_error());
-        let is_pending = found.map(|found| found.state.starts_with(PENDING));
+        let found = found.find(|found| Some(found.transactional_id.as_str()) == name);
         let Some(transactions) = self.transactions.as_deref_mut() else { return };
-        match is_pending {
-            Some(is_pending) => transactions.markers.on_response(is_pending, self.now),
-            None => transactions.markers.on_unknown(),
+        match found.map(|found| (found.error_code, found.state.starts_with(PENDING))) {
+            Some((ErrorCode::NONE, is_pending)) => transactions.markers.on_response(is_pending, self.now),
+            Some((ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, _)) => transactions.markers.on_refused(),
+            Some(_) | None => transactions.markers.on_unknown(),
         }
         self.markers_changed();
     }

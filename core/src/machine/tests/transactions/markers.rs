@@ -112,6 +112,19 @@ fn a_coordinator_that_does_not_say_it_holds_nothing_up() {
 }
 
 #[test]
+fn a_coordinator_that_does_not_permit_it_is_not_asked_again() {
+    for (code, expected) in [(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 1), (ErrorCode::NOT_COORDINATOR, 3)] {
+        let mut world = world_that_describes(2);
+        world.answer_with(DESCRIBE, [Some(code.0); 3]);
+        for _ in 0..3 {
+            commit_one(&mut world);
+        }
+        let asked = world.sent().iter().filter(|api| **api == DESCRIBE).count();
+        assert_eq!(asked, expected, "{code}");
+    }
+}
+
+#[test]
 fn an_empty_transaction_and_a_broker_without_the_api_are_not_asked_about() {
     let mut world = world_that_describes(2);
     world.begin();
