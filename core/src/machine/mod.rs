@@ -125,6 +125,7 @@ mod node;
 mod non_blocking;
 mod notice;
 mod oauth;
+mod output_queue;
 mod partition;
 mod partition_numbers;
 mod query;

@@ -191,6 +191,10 @@ impl Schedule {
         if index >= self.links.len() {
             self.links.resize(index + 1, Link::default());
         }
+        if let (Wait::Batch | Wait::OwnEvent, Wait::Batch | Wait::OwnEvent) = (self.links[index].wait, wait) {
+            self.links[index].wait = wait; // these have no list
+            return;
+        }
         self.unlink(index);
         let mut link = Link { wait, before: Neighbour::NONE, after: Neighbour::NONE };
         if let Some(list) = self.lists.of(wait) {

@@ -11,7 +11,7 @@ use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::machine::entry::{Entry, Origin, Payload};
+use crate::machine::entry::{Entry, Origin};
 use crate::machine::event::{BatchId, Event, Notice};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
@@ -45,7 +45,7 @@ impl Machine {
     pub(super) fn apply_effects(&mut self) {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
-                Effect::Delivered(entry, log_position) => self.deliver(*entry, log_position),
+                Effect::Delivered(entry, log_position) => self.deliver(entry, log_position),
                 Effect::Failed(failed) => self.fail(*failed),
                 Effect::Split(split) => self.split(*split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
@@ -55,23 +55,19 @@ impl Machine {
         }
     }
 
-    fn deliver(&mut self, entry: Entry, log_position: LogPosition) {
+    fn deliver(&mut self, entry: Box<Entry>, log_position: LogPosition) {
         self.on_batch_delivered();
-        let Entry { batch: id, place, origin, payload, .. } = entry;
+        let id = entry.batch;
         let LogPosition { offset, append_time, log_start_offset } = log_position;
-        match origin {
-            Origin::Whole(to) => {
-                let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
-                let records = batch.record_count();
-                let delivery = Delivery::new(to, offset, batch)
-                    .with_log_append_time(append_time)
-                    .with_log_start_offset(log_start_offset);
-                let event = Event::Delivered { id, delivery };
-                self.complete(id, place, event, |counters, nanos| counters.on_acknowledged(records, nanos));
+        let records = entry.payload.record_count();
+        match entry.origin {
+            Origin::Whole(_) => {
+                self.complete(id, entry.place, |counters, nanos| counters.on_acknowledged(records, nanos));
+                self.outputs.push_delivered(entry, log_position);
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
-                    for record in 0..payload.record_count() {
+                    for record in 0..records {
                         let position = position + record;
                         split_batch.fates[position] = Fate::Written;
                         split_batch.offsets[position] =
@@ -93,8 +89,8 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                let records = error.record_count();
-                self.complete(id, place, Event::Failed { id, error }, |counters, _| counters.on_failed(records, 0));
+                self.complete(id, place, |counters, _| counters.on_failed(error.record_count(), 0));
+                self.outputs.push_back(Output::Event(Event::Failed { id, error }));
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -225,34 +221,28 @@ impl Machine {
                 let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
-                let event = Event::Delivered { id, delivery };
-                self.complete(id, place, event, |counters, nanos| counters.on_acknowledged(records, nanos));
+                self.complete(id, place, |counters, nanos| counters.on_acknowledged(records, nanos));
+                self.outputs.push_back(Output::Event(Event::Delivered { id, delivery }));
             }
             Some(reason) => {
                 let written = fates.iter().filter(|fate| **fate == Fate::Written).count();
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
-                let event = Event::Failed { id, error };
-                self.complete(id, place, event, |counters, _| counters.on_failed(records, written));
+                self.complete(id, place, |counters, _| counters.on_failed(records, written));
+                self.outputs.push_back(Output::Event(Event::Failed { id, error }));
             }
         }
     }
 
-    /// Completes a batch with this event. `count` gets the counters of its topic, and for how many nanoseconds it was unfinished.
-    fn complete(
-        &mut self,
-        id: BatchId,
-        place: UnfinishedIndex,
-        event: Event,
-        count: impl FnOnce(&mut TopicCounters, u64),
-    ) {
+    /// Completes a batch, whose event is to be appended. `count` gets the counters of its topic, and for how many nanoseconds it
+    /// was unfinished.
+    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, count: impl FnOnce(&mut TopicCounters, u64)) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
         let (counters, nanos) = self.accumulator.finish(id, place, self.now);
         count(counters, nanos);
         if was_oldest {
             self.update_delivery_timer();
         }
-        self.outputs.push_back(Output::Event(event));
         self.dirty = true;
     }
 }

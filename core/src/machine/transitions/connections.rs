@@ -79,7 +79,7 @@ impl Machine {
     pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect, error: Option<&TransportError>) {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // If the machine has failed it already, the driver need not close it any more.
-        self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
+        self.outputs.remove_close(id);
         self.end_connection(id, ConnectionErrorKind::Disconnected { how, error: error.cloned() }, by_peer);
     }
 
@@ -195,7 +195,7 @@ impl Machine {
         self.clear_timers(id);
         self.connection_ended(connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
-        self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
+        self.outputs.remove_transmissions(id);
         let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
         if let Some(idle) = idle {
             let error = ConnectionError::new(connection.address.clone(), kind);

@@ -47,6 +47,7 @@ use super::io::{ConnectionId, Input, Output};
 use super::misuse::ConnectionState;
 use super::misuse::{Misuse, MisuseDetector};
 use super::network::Network;
+use super::output_queue::OutputQueue;
 use super::partition::{Effect, Partition, TransitionContext};
 use super::schedule::Wait;
 use super::telemetry::Telemetry;
@@ -88,7 +89,7 @@ pub struct Machine {
     next_flush: u64,
     /// Topics that the application looks up, each with its deadline.
     lookups: BTreeMap<String, Instant>,
-    outputs: VecDeque<Output>,
+    outputs: OutputQueue,
     /// Empty: kept for its memory.
     events: Vec<ConnectionEvent>,
     /// Empty: kept for its memory.
@@ -156,7 +157,7 @@ impl Machine {
             flushes: VecDeque::new(),
             next_flush: 0,
             lookups: BTreeMap::new(),
-            outputs: VecDeque::new(),
+            outputs: OutputQueue::default(),
             events: Vec::new(),
             batches_to_send: Vec::new(),
             responses: Vec::new(),
@@ -284,12 +285,11 @@ impl Machine {
     #[cfg(debug_assertions)]
     fn check_input(&mut self, input: &Input<'_>) {
         let id = input.connection();
-        let is_close = |output: &Output| matches!(output, Output::Close(closed) if *closed == id);
         let state = match self.network.connections.get(&id) {
             Some(connection) if connection.is_connecting() => ConnectionState::Connecting,
             Some(_) => ConnectionState::Open,
             None if !self.network.has_assigned(id) => ConnectionState::Unknown,
-            None if self.outputs.iter().any(is_close) => ConnectionState::Closing,
+            None if self.outputs.has_close(id) => ConnectionState::Closing,
             None => ConnectionState::Ended,
         };
         self.misuse.on_input(input, id, state);

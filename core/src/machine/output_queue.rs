@@ -1,0 +1,87 @@
+//! The outputs that wait to be polled.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::entry::{Entry, Origin, Payload};
+use super::event::Event;
+use super::io::{ConnectionId, Output};
+use super::partition::LogPosition;
+use crate::delivery::Delivery;
+
+/// The outputs that wait to be polled, in order.
+///
+/// Many deliveries can wait, one for each batch of the responses that have arrived. They are made when they are polled, because
+/// one is ten times as large as what it is made of.
+#[derive(Debug, Default)]
+pub(super) struct OutputQueue(VecDeque<Waiting>);
+
+#[derive(Debug)]
+enum Waiting {
+    /// A batch, stamped and not split, which is in the log there.
+    Delivered(Box<Entry>, LogPosition),
+    Transmit(ConnectionId, Vec<Bytes>),
+    Other(Box<Output>),
+}
+
+impl OutputQueue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn push_back(&mut self, output: Output) {
+        self.0.push_back(match output {
+            Output::Transmit { connection, bytes } => Waiting::Transmit(connection, bytes),
+            other => Waiting::Other(Box::new(other)),
+        });
+    }
+
+    /// Appends the [`Event::Delivered`] of a batch, which is stamped and not split.
+    pub(super) fn push_delivered(&mut self, entry: Box<Entry>, log_position: LogPosition) {
+        debug_assert!(matches!((&entry.origin, &entry.payload), (Origin::Whole(_), Payload::Stamped(..))));
+        self.0.push_back(Waiting::Delivered(entry, log_position));
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Output> {
+        Some(match self.0.pop_front()? {
+            Waiting::Delivered(entry, log_position) => delivered(*entry, log_position),
+            Waiting::Transmit(connection, bytes) => Output::Transmit { connection, bytes },
+            Waiting::Other(output) => *output,
+        })
+    }
+
+    /// Removes the bytes for a connection that has ended.
+    pub(super) fn remove_transmissions(&mut self, id: ConnectionId) {
+        self.0.retain(|waiting| !matches!(waiting, Waiting::Transmit(connection, _) if *connection == id));
+    }
+
+    /// Removes the order to close a connection that has ended.
+    pub(super) fn remove_close(&mut self, id: ConnectionId) {
+        self.0.retain(|waiting| !waiting.closes(id));
+    }
+
+    /// Returns `true` if a connection is to be closed.
+    #[cfg(debug_assertions)]
+    pub(super) fn has_close(&self, id: ConnectionId) -> bool {
+        self.0.iter().any(|waiting| waiting.closes(id))
+    }
+}
+
+impl Waiting {
+    fn closes(&self, id: ConnectionId) -> bool {
+        matches!(self, Self::Other(output) if matches!(**output, Output::Close(closed) if closed == id))
+    }
+}
+
+fn delivered(entry: Entry, log_position: LogPosition) -> Output {
+    let Entry { batch: id, origin: Origin::Whole(to), payload: Payload::Stamped(batch, _), .. } = entry else {
+        unreachable!("it is checked where it is appended");
+    };
+    let LogPosition { offset, append_time, log_start_offset } = log_position;
+    let delivery =
+        Delivery::new(to, offset, batch).with_log_append_time(append_time).with_log_start_offset(log_start_offset);
+    Output::Event(Event::Delivered { id, delivery })
+}
