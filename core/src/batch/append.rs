@@ -192,17 +192,7 @@ impl KafkaBatch {
         items: impl IntoIterator<Item = T>,
         append: &mut impl AppendTo<T>,
     ) -> Result<Appended, ExtendError> {
-        let before = self.stats;
-        let mut refusal = Ok(None);
-        for item in items {
-            match append.append_to(self, &item) {
-                Ok(Append::Appended(_)) => continue,
-                Ok(Append::Full(full)) => refusal = Ok(Some(full)),
-                Err(error) => refusal = Err(error),
-            }
-            break;
-        }
-        self.filled(&before, refusal)?.all_appended()
+        self.append_from(&mut items.into_iter().peekable(), append)?.all_appended()
     }
 
     #[inline(always)]
