@@ -75,7 +75,8 @@ pub enum Output {
     Close(ConnectionId),
     /// Pass this event to the application.
     Event(Event),
-    /// Wait for input, a command, or this deadline; `None`: no deadline. Always the last output of a drain.
+    /// Wait for input, a command, or this deadline; `None`: no deadline. Always the last output of a drain. There may be nothing
+    /// to do at the deadline: that of a request is not cleared when its response arrives.
     Wait(Option<Instant>),
 }
 
