@@ -165,3 +165,21 @@ fn the_next_deadline_is_that_of_the_oldest_batch_without_an_outcome() {
     world.reply(&oldest, ErrorCode::NONE);
     assert_eq!(world.wait, Some(at(15_000)));
 }
+
+#[test]
+fn a_request_has_its_own_time_though_the_timer_was_set_for_an_earlier_one() {
+    let mut world = World::new(|config| config.request_timeout = Duration::from_secs(30));
+    world.send(&["x"], 0);
+    world.run();
+    let connection = world.connects[1].0;
+    world.pass(at(20_000));
+    world.silent_connections.push(connection);
+    world.send(&["y"], 0);
+    world.pass(at(49_999));
+    assert_eq!(world.closed, [], "the timer of the first request was due after 30 s");
+    world.pass(at(50_001));
+    assert_eq!(world.closed, [connection], "the second one has waited for 30 s");
+    world.silent_connections.clear();
+    world.pass(at(60_000));
+    assert_eq!(world.fates(), [(0, DONE), (1, DONE)]);
+}
