@@ -324,10 +324,7 @@ impl Connection {
                     (Ok(found), Some(request)) if found == request.correlation => {
                         let Request { correlation, version, api, sent, .. } = *request;
                         self.in_flight.pop_front();
-                        match api {
-                            ApiKey::Produce => self.counters.on_produce_response(now.nanos_since(sent)),
-                            _ => self.counters.on_other_response(),
-                        }
+                        self.counters.on_response(api, now.nanos_since(sent));
                         self.state = State::Ready(versions);
                         events.push(ConnectionEvent::Response { correlation, version, frame });
                     }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{AcceptedByReason, AcceptedStats, BatchStats, BrokerStats, SendReason, Timing};
 use crate::batch::SealedBatch;
 use crate::cause::BrokerAddress;
-use crate::protocol::ErrorCode;
+use crate::protocol::{ApiKey, ErrorCode};
 
 /// The largest `batch.size` that is counted as it is, in bytes: that of a batch in any format. Without a maximum the sum could
 /// overflow.
@@ -295,10 +295,15 @@ impl BrokerCounters {
         self.other_responses += 1;
     }
 
-    /// Counts the response to a Produce request, which took this many nanoseconds.
-    pub(in crate::machine) fn on_produce_response(&mut self, nanos: u64) {
-        self.produce_responses += 1;
-        self.latency.record(nanos);
+    /// Counts a response, which took this many nanoseconds.
+    pub(in crate::machine) fn on_response(&mut self, api: ApiKey, nanos: u64) {
+        match api {
+            ApiKey::Produce => {
+                self.produce_responses += 1;
+                self.latency.record(nanos);
+            }
+            _ => self.on_other_response(),
+        }
     }
 
     /// Adds the throttle time of a Produce response, if there is one.
