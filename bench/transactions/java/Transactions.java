@@ -13,7 +13,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * values; then those of the program.
  *
  * <p>{@code commit}, warm-up, transactions: transactions one after the other, each with a batch for each partition. Prints the
- * processor time of the process and the median time, both in ms for one transaction.
+ * processor time of the process, the median time and the mean time, all in ms for one transaction.
  *
  * <p>{@code stream}, batches, turns, milliseconds: publishes without pause in turns, with an idempotent producer, with the same and
  * {@code flush} after each so many batches, and in transactions of so many batches. Prints a line for each turn: records a second of
@@ -65,7 +65,8 @@ public final class Transactions {
         }
         processor = system.getProcessCpuTime() - processor;
         Arrays.sort(times);
-        System.out.println(processor / 1e6 / transactions + " " + times[transactions / 2]);
+        double mean = Arrays.stream(times).sum() / transactions;
+        System.out.println(processor / 1e6 / transactions + " " + times[transactions / 2] + " " + mean);
     }
 
     private static void stream(int batches, int turns, int milliseconds) throws Exception {

@@ -84,7 +84,11 @@ pub fn variable(name: &str) -> Result<String, Box<dyn Error>> {
     env::var(name).map_err(|error| format!("{name}: {error}; {run}").into())
 }
 
-/// A topic, deleted in the end: a run writes several GB.
+/// The settings of a topic: its segments are deleted at once, except for the last one of each partition.
+const SETTINGS: [&str; 6] =
+    ["--config", "retention.bytes=1", "--config", "segment.bytes=67108864", "--config", "file.delete.delay.ms=0"];
+
+/// A topic, deleted in the end.
 #[derive(Debug)]
 pub struct Topic<'a> {
     servers: &'a str,
@@ -94,11 +98,8 @@ pub struct Topic<'a> {
 impl<'a> Topic<'a> {
     pub fn create(servers: &'a str, name: String) -> Result<Self, Box<dyn Error>> {
         let partitions = PARTITIONS.to_string();
-        // What is deleted leaves the disk at once.
-        tool(
-            servers,
-            &["--create", "--topic", &name, "--partitions", &partitions, "--config", "file.delete.delay.ms=0"],
-        )?;
+        let create = ["--create", "--topic", &name, "--partitions", &partitions];
+        tool(servers, &[&create[..], &SETTINGS].concat())?;
         Ok(Self { servers, name })
     }
 }

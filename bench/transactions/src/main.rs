@@ -1,8 +1,12 @@
 //! What transactions cost, beside Java's client, with a real Kafka:
 //!
-//! `cargo with-kafka --kafka 4 -- cargo run --release --manifest-path bench/Cargo.toml -p kafka-batch-bench-transactions -- --write`
+//! `cargo with-kafka --kafka 4 --config log.retention.check.interval.ms=1000 --config log.initial.task.delay.ms=1000 -- cargo run
+//! --release --manifest-path bench/Cargo.toml -p kafka-batch-bench-transactions -- --write`
 //! writes `../results/transactions.md` and `transactions.svg`, in about four minutes. Without `--write` the tables go to the
 //! terminal only. `--rounds N`: fewer or more rounds than three.
+//!
+//! With these settings the broker deletes what was published after a second. Without them it keeps all of it, up to 10 GB, until the
+//! round ends, and the disk may be what is measured.
 
 #![forbid(unsafe_code)]
 
@@ -35,9 +39,9 @@ const TRANSACTIONS: usize = 3_000;
 /// Batches of a transaction of 1 MiB.
 const BATCHES_OF_1_MIB: usize = 64;
 /// Turns of a process that publishes, of which the first do not count, and the milliseconds of each of the three ways in a turn.
-const TURNS: usize = 14;
-const TURNS_TO_WARM_UP: usize = 4;
-const MILLISECONDS: usize = 400;
+const TURNS: usize = 32;
+const TURNS_TO_WARM_UP: usize = 8;
+const MILLISECONDS: usize = 200;
 /// Transactions of 1 MiB of which the requests are timed, after so many that are not.
 const TIMED: usize = 1_000;
 const NOT_TIMED: usize = 500;
@@ -90,9 +94,19 @@ fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// Has the broker compile what is measured.
+fn warm_up(servers: &str) -> Result<(), Box<dyn Error>> {
+    let topic = Topic::create(servers, format!("transactions-{}-warm-up", std::process::id()))?;
+    let place = |id| Place { servers, topic: &topic.name, id };
+    Client::Ours.run("commit", place("warm-up-commit"), &[WARM_UP, TRANSACTIONS])?;
+    Client::Ours.run("stream", place("warm-up-stream"), &[BATCHES_OF_1_MIB, TURNS_TO_WARM_UP, MILLISECONDS])?;
+    Ok(())
+}
+
 fn measure(rounds: usize, writes: bool) -> Result<(), Box<dyn Error>> {
     let (servers, version) = (variable("KAFKA_BATCH_BROKERS")?, variable("KAFKA_BATCH_KAFKA_VERSION")?);
     let mut figures = Figures::default();
+    warm_up(&servers)?;
     for round in 0..rounds {
         let topic = Topic::create(&servers, format!("transactions-{}-{round}", std::process::id()))?;
         let run = |client: Client, program: &str, numbers: &[usize]| {

@@ -116,9 +116,46 @@ pub fn commit(place: Place<'_>, warm_up: usize, transactions: usize) -> Result<(
             }
         }
         let processor = (processor_ms() - processor) / transactions as f64;
-        println!("{processor} {}", median(times).ok_or("no transactions")?);
+        let mean = times.iter().sum::<f64>() / transactions as f64;
+        println!("{processor} {} {mean}", median(times).ok_or("no transactions")?);
         producer.close().await
     })
+}
+
+/// Publishes batches without transactions, so many at a time.
+pub struct Window<'a> {
+    producer: &'a TokioProducer,
+    topic: &'a str,
+    value: &'a [u8],
+    most: usize,
+    pending: VecDeque<Pending>,
+    number: i32,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(producer: &'a TokioProducer, topic: &'a str, most: usize, value: &'a [u8]) -> Self {
+        Self { producer, topic, value, most, pending: VecDeque::new(), number: 0 }
+    }
+
+    /// Sends a batch to the next partition. If as many are in flight as may be, awaits the oldest.
+    pub async fn publish(&mut self) -> Result<(), Box<dyn Error>> {
+        let batch = filled(self.producer.batch(), self.value)?;
+        let to = TopicPartition::new(self.topic, self.number % PARTITIONS);
+        self.number += 1;
+        self.pending.push_back(self.producer.send_batch(batch, to).await?);
+        if self.pending.len() > self.most {
+            self.pending.pop_front().ok_or("one is pending")?.await?;
+        }
+        Ok(())
+    }
+
+    /// Awaits all that are in flight.
+    pub async fn finish(&mut self) -> Result<(), Box<dyn Error>> {
+        while let Some(each) = self.pending.pop_front() {
+            each.await?;
+        }
+        Ok(())
+    }
 }
 
 /// Publishes in turns: with an idempotent producer, with the same and `flush`, and in transactions.
@@ -127,8 +164,8 @@ pub fn stream(place: Place<'_>, Load { batches, turns, time }: Load) -> Result<(
         let idempotent = TokioProducer::builder().set("bootstrap.servers", place.servers).build()?;
         let mut producer = Repeating::new(place).await?;
         let value = vec![0; SIZE];
-        let mut pending = VecDeque::<Pending>::new();
-        let mut number = 0;
+        // As many in flight as two transactions have.
+        let mut window = Window::new(&idempotent, place.topic, 2 * batches, &value);
         let rate = |steps: usize, begun: Instant| (steps * batches * RECORDS) as f64 / begun.elapsed().as_secs_f64();
         for _ in 0..turns {
             let mut rates = [0.0; 3];
@@ -136,21 +173,14 @@ pub fn stream(place: Place<'_>, Load { batches, turns, time }: Load) -> Result<(
                 let (begun, mut steps) = (Instant::now(), 0);
                 while begun.elapsed() < time {
                     for _ in 0..batches {
-                        let batch = filled(idempotent.batch(), &value)?;
-                        let to = TopicPartition::new(place.topic, number % PARTITIONS);
-                        number += 1;
-                        pending.push_back(idempotent.send_batch(batch, to).await?);
-                        // As many in flight as two transactions have.
-                        if pending.len() > 2 * batches {
-                            pending.pop_front().ok_or("one is pending")?.await?;
-                        }
+                        window.publish().await?;
                     }
                     if flushes {
-                        all(&mut pending).await?;
+                        window.finish().await?;
                     }
                     steps += 1;
                 }
-                all(&mut pending).await?;
+                window.finish().await?;
                 *result = rate(steps, begun);
             }
             let (begun, mut steps) = (Instant::now(), 0);
@@ -165,12 +195,4 @@ pub fn stream(place: Place<'_>, Load { batches, turns, time }: Load) -> Result<(
         idempotent.close().await?;
         producer.close().await
     })
-}
-
-/// Awaits all of them.
-async fn all(pending: &mut VecDeque<Pending>) -> Result<(), Box<dyn Error>> {
-    while let Some(each) = pending.pop_front() {
-        each.await?;
-    }
-    Ok(())
 }

@@ -1,5 +1,5 @@
-//! Where the time of a stream of transactions goes: when each request was written, and when its response was read, seen from the
-//! producer's socket.
+//! When each request of a producer is written, and when its response is read: a connector that looks at the bytes of its
+//! sockets.
 
 use std::collections::HashMap;
 use std::io;
