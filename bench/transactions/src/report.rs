@@ -142,6 +142,8 @@ impl Figures {
             "| as many batches of an idempotent producer that publishes without pause | | {} |",
             show(without, 3)
         );
+        let share = without.zip(whole).map(|(without, whole)| without / whole);
+        let _ = writeln!(text, "| the share of *idempotent* by these two medians | | {} |", show(share, 2));
         let _ = writeln!(
             text,
             "\nA transaction has {} Produce requests and {} DescribeTransactions, on average. Filling its batches takes {} ms.",
