@@ -1,48 +1,67 @@
 //! What transactions cost, beside Java's client, with a real Kafka:
 //!
-//! `cargo with-kafka --kafka 4 -- cargo run --release --manifest-path bench/Cargo.toml -p kafka-batch-bench-transactions -- --write`
-//! writes `../results/transactions.md`, in about three minutes. Without `--write` the table goes to the terminal only.
+//! `cargo with-kafka --kafka 4 --config log.retention.check.interval.ms=1000 --config log.initial.task.delay.ms=1000 -- cargo run
+//! --release --manifest-path bench/Cargo.toml -p kafka-batch-bench-transactions -- --write`
+//! writes `../results/transactions.md` and `transactions.svg`, in about four minutes. Without `--write` the tables go to the
+//! terminal only. `--rounds N`: fewer or more rounds than three.
+//!
+//! With these settings the broker deletes what was published after a second. Without them it keeps all of it, up to 10 GB, until the
+//! round ends, and the disk may be what is measured.
 
 #![forbid(unsafe_code)]
 
+mod contender;
 mod ours;
+mod report;
+mod socket;
+mod timeline;
 
 use std::env;
 use std::error::Error;
-use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use kafka_batch_bench_shared::{Environment, median, results};
+use kafka_batch_bench_shared::results;
 
-const TOPIC: &str = "transactions";
+use contender::{Client, Output, Topic, variable};
+use ours::Place;
+use report::Figures;
+
 const PARTITIONS: i32 = 6;
 /// Records of a batch, and the size of their values: 16 KiB.
 const RECORDS: usize = 16;
 const SIZE: usize = 1_000;
-const WARM_UP: u32 = 2_000;
-const TRANSACTIONS: u32 = 3_000;
+
+/// Transactions of one batch for each partition: those that do not count, and those that do.
+const WARM_UP: usize = 2_000;
+const TRANSACTIONS: usize = 3_000;
+
 /// Batches of a transaction of 1 MiB.
 const BATCHES_OF_1_MIB: usize = 64;
+/// Turns of a process that publishes, of which the first do not count, and the milliseconds of each of the three ways in a turn.
+const TURNS: usize = 32;
+const TURNS_TO_WARM_UP: usize = 8;
+const MILLISECONDS: usize = 200;
+/// Transactions of 1 MiB of which the requests are timed, after so many that are not.
+const TIMED: usize = 1_000;
+const NOT_TIMED: usize = 500;
+
 /// How often each program runs, in turns.
 const ROUNDS: usize = 3;
 
-const JAVA_PROCESSOR_TARGET: f64 = 0.5;
-const JAVA_LATENCY_TARGET: f64 = 1.0;
-const RATE_TARGET: f64 = 0.9;
+/// How a program publishes without pause.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Batches of a transaction.
+    pub batches: usize,
+    pub turns: usize,
+    /// The time of each way in a turn.
+    pub time: Duration,
+}
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["commit", servers, id] => ours::commit(servers, id),
-        ["publish", servers, seconds] => seconds_of(seconds).and_then(|time| ours::publish(servers, None, time)),
-        ["publish", servers, seconds, id] => {
-            seconds_of(seconds).and_then(|time| ours::publish(servers, Some(id), time))
-        }
-        ref words => measure(words.contains(&"--write")),
-    };
-    match done {
+    match run(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -51,116 +70,73 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses a number of seconds.
-fn seconds_of(text: &str) -> Result<Duration, Box<dyn Error>> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
-}
-
-fn variable(name: &str) -> Result<String, Box<dyn Error>> {
-    let run = "run it as the head comment of bench/transactions/src/main.rs says";
-    env::var(name).map_err(|error| format!("{name}: {error}; {run}").into())
-}
-
-/// Runs a program. Returns the figures that it prints.
-fn figures(command: &mut Command) -> Result<Vec<f64>, Box<dyn Error>> {
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        return Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    text.split_whitespace().map(|figure| figure.parse().map_err(|_| text.to_string().into())).collect()
-}
-
-fn own(arguments: &[&str]) -> Result<Vec<f64>, Box<dyn Error>> {
-    figures(Command::new(env::current_exe()?).args(arguments))
-}
-
-fn java(servers: &str, id: &str) -> Result<Vec<f64>, Box<dyn Error>> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/Transactions.java");
-    let numbers =
-        [PARTITIONS as u32, RECORDS as u32, SIZE as u32, WARM_UP, TRANSACTIONS].map(|number| number.to_string());
-    let class_path = variable("KAFKA_BATCH_KAFKA_BROKER_CLASSPATH")?;
-    let mut command = Command::new(variable("KAFKA_BATCH_JAVA")?);
-    figures(command.args(["-cp", &class_path]).arg(program).args([servers, TOPIC, id]).args(numbers))
-}
-
-fn create_topic(servers: &str) -> Result<(), Box<dyn Error>> {
-    let class_path = variable("KAFKA_BATCH_KAFKA_CLASSPATH")?;
-    let output = Command::new(variable("KAFKA_BATCH_JAVA")?)
-        .args(["-cp", &class_path, &variable("KAFKA_BATCH_KAFKA_TOPICS")?, "--bootstrap-server", servers])
-        .args(["--create", "--topic", TOPIC, "--partitions", &PARTITIONS.to_string()])
-        .output()?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stdout).into()) }
-}
-
-fn measure(writes: bool) -> Result<(), Box<dyn Error>> {
-    let (servers, version) = (variable("KAFKA_BATCH_BROKERS")?, variable("KAFKA_BATCH_KAFKA_VERSION")?);
-    create_topic(&servers)?;
-    // Processor time and median of a transaction, by client; records a second, without and with transactions.
-    let mut commits: [[Vec<f64>; 2]; 2] = Default::default();
-    let mut rates: [Vec<f64>; 2] = Default::default();
-    for round in 0..ROUNDS {
-        for (client, run) in
-            [java(&servers, &format!("java-{round}")), own(&["commit", &servers, &format!("ours-{round}")])]
-                .into_iter()
-                .enumerate()
-        {
-            let run = run?;
-            eprintln!("round {round}, client {client}: {run:?}");
-            for (all, figure) in commits[client].iter_mut().zip(run) {
-                all.push(figure);
+fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
+    match *words {
+        [program @ ("commit" | "stream" | "timeline"), servers, topic, id, ref numbers @ ..] => {
+            let place = Place { servers, topic, id };
+            let numbers = numbers.iter().map(|number| number.parse()).collect::<Result<Vec<usize>, _>>()?;
+            match (program, &numbers[..]) {
+                ("commit", &[warm_up, transactions]) => ours::commit(place, warm_up, transactions),
+                ("stream", &[batches, turns, milliseconds]) => {
+                    let time = Duration::from_millis(milliseconds as u64);
+                    ours::stream(place, Load { batches, turns, time })
+                }
+                ("timeline", &[batches, warm_up, transactions]) => {
+                    timeline::timeline(place, batches, warm_up, transactions)
+                }
+                _ => Err("these are not the program's numbers".into()),
             }
         }
-        let id = format!("rate-{round}");
-        for (kind, run) in
-            [own(&["publish", &servers, "8"]), own(&["publish", &servers, "8", &id])].into_iter().enumerate()
-        {
-            let run = run?;
-            eprintln!("round {round}, kind {kind}: {run:?}");
-            rates[kind].extend(run);
+        [] => measure(ROUNDS, false),
+        ["--write"] => measure(ROUNDS, true),
+        ["--rounds", rounds] => measure(rounds.parse()?, false),
+        _ => Err("usage: transactions [--write | --rounds N]".into()),
+    }
+}
+
+/// Has the broker compile what is measured.
+fn warm_up(servers: &str) -> Result<(), Box<dyn Error>> {
+    let topic = Topic::create(servers, format!("transactions-{}-warm-up", std::process::id()))?;
+    let place = |id| Place { servers, topic: &topic.name, id };
+    Client::Ours.run("commit", place("warm-up-commit"), &[WARM_UP, TRANSACTIONS])?;
+    Client::Ours.run("stream", place("warm-up-stream"), &[BATCHES_OF_1_MIB, TURNS_TO_WARM_UP, MILLISECONDS])?;
+    Ok(())
+}
+
+fn measure(rounds: usize, writes: bool) -> Result<(), Box<dyn Error>> {
+    let (servers, version) = (variable("KAFKA_BATCH_BROKERS")?, variable("KAFKA_BATCH_KAFKA_VERSION")?);
+    let mut figures = Figures::default();
+    warm_up(&servers)?;
+    for round in 0..rounds {
+        let topic = Topic::create(&servers, format!("transactions-{}-{round}", std::process::id()))?;
+        let run = |client: Client, program: &str, numbers: &[usize]| {
+            let id = format!("{program}-{client:?}-{round}");
+            let result = client.run(program, Place { servers: &servers, topic: &topic.name, id: &id }, numbers);
+            match &result {
+                Ok(Output { lines, aborted, replaced }) => {
+                    let last = lines.last();
+                    eprintln!(
+                        "round {round}, {program}, {}: … {last:?}, {aborted} aborted, {replaced} replaced",
+                        client.name()
+                    );
+                }
+                Err(error) => eprintln!("round {round}, {error}"),
+            }
+            result.map_err(|error| error.to_string())
+        };
+        for client in Client::ALL {
+            figures.commits(client).push(run(client, "commit", &[WARM_UP, TRANSACTIONS]));
         }
+        for client in Client::ALL {
+            figures.streams(client).push(run(client, "stream", &[BATCHES_OF_1_MIB, TURNS, MILLISECONDS]));
+        }
+        figures.timelines.push(run(Client::Ours, "timeline", &[BATCHES_OF_1_MIB, NOT_TIMED, TIMED]));
     }
-    let of = |figures: &[f64]| median(figures.to_vec()).unwrap_or(f64::NAN);
-    let ratio = |ours: &[f64], theirs: &[f64]| {
-        of(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
-    };
-    let mut table = String::from("| | Java's client | kafka-batch | ratio | target |\n|---|--:|--:|--:|--:|\n");
-    for (row, (what, target)) in
-        [("processor time, ms", JAVA_PROCESSOR_TARGET), ("median time, ms", JAVA_LATENCY_TARGET)]
-            .into_iter()
-            .enumerate()
-    {
-        let [theirs, ours] = [&commits[0][row], &commits[1][row]];
-        let _ = writeln!(
-            table,
-            "| {what} | {:.3} | {:.3} | {:.2} | ≤ {target:.1} |",
-            of(theirs),
-            of(ours),
-            ratio(ours, theirs)
-        );
-    }
-    let mut rate_table =
-        String::from("| | without transactions | in transactions | ratio | target |\n|---|--:|--:|--:|--:|\n");
-    let _ = writeln!(
-        rate_table,
-        "| thousand records a second | {:.1} | {:.1} | {:.2} | ≥ {RATE_TARGET:.1} |",
-        of(&rates[0]) / 1e3,
-        of(&rates[1]) / 1e3,
-        ratio(&rates[1], &rates[0])
-    );
-    let environment = Environment::look(env!("CARGO_PKG_NAME"), &["kafka-batch", "tokio"]).lines();
-    let text = format!(
-        "# Transactions\n\n{environment}\nOne Kafka {version} on the same machine, with Java's client of the same release. {ROUNDS} \
-         rounds in turns; a figure is the median, a ratio the median of the ratios within a round. `bench/transactions` makes it.\n\n\
-         ## One transaction: a batch of {RECORDS} records of {SIZE} bytes in each of {PARTITIONS} partitions\n\nFrom `begin` to the \
-         end of `commit`, {TRANSACTIONS} transactions one after the other, after {WARM_UP} that do not count. Processor time is that \
-         of the client's process.\n\n{table}\n## Records of {SIZE} bytes in batches of {RECORDS}, to {PARTITIONS} partitions\n\nAn \
-         idempotent producer, and one whose transactions have {BATCHES_OF_1_MIB} batches (1 MiB), one transaction after the \
-         other.\n\n{rate_table}"
-    );
+    let text = figures.page(&version, rounds);
     print!("{text}");
     if writes {
         results::write("transactions.md", &text)?;
+        results::write("transactions.svg", &figures.plot())?;
     }
     Ok(())
 }

@@ -1,14 +1,16 @@
-//! The measured programs with this library, each in a process of its own.
+//! The measured programs with this library, each in a process of its own. They do and print the same as `java/Transactions.java`.
 
+use std::collections::VecDeque;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use kafka_batch::{Pending, Record, TokioProducer, TopicPartition};
+use kafka_batch::transaction::{CommitError, Transaction, TransactionalProducer};
+use kafka_batch::{KafkaBatch, Pending, Record, TokioProducer, TopicPartition};
 use kafka_batch_bench_shared::median;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
-use crate::{BATCHES_OF_1_MIB, PARTITIONS, RECORDS, SIZE, TOPIC, TRANSACTIONS, WARM_UP};
+use crate::{Load, PARTITIONS, RECORDS, SIZE};
 
 /// Returns the processor time of this process, in milliseconds.
 fn processor_ms() -> f64 {
@@ -16,109 +18,181 @@ fn processor_ms() -> f64 {
     (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e3
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Box<dyn Error>> {
+pub fn runtime() -> Result<tokio::runtime::Runtime, Box<dyn Error>> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Commits transactions, one after the other. Prints the processor time and the median time in ms, both for one transaction.
-pub fn commit(servers: &str, id: &str) -> Result<(), Box<dyn Error>> {
+/// Where a program publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub servers: &'a str,
+    pub topic: &'a str,
+    pub id: &'a str,
+}
+
+/// A producer of transactions that repeats those that fail.
+pub struct Repeating<'a> {
+    place: Place<'a>,
+    producer: TransactionalProducer,
+    value: Vec<u8>,
+    aborted: u32,
+    replaced: u32,
+}
+
+impl<'a> Repeating<'a> {
+    async fn new(place: Place<'a>) -> Result<Self, Box<dyn Error>> {
+        let producer = Self::producer(place).await?;
+        Ok(Self { place, producer, value: vec![0; SIZE], aborted: 0, replaced: 0 })
+    }
+
+    async fn producer(place: Place<'_>) -> Result<TransactionalProducer, Box<dyn Error>> {
+        let builder = TokioProducer::builder().set("bootstrap.servers", place.servers).transactional_id(place.id);
+        Ok(builder.build_transactional().await?)
+    }
+
+    /// Commits a transaction of so many batches. Repeats it until it is committed.
+    async fn transaction(&mut self, batches: usize) -> Result<(), Box<dyn Error>> {
+        loop {
+            let transaction = self.producer.begin().await?;
+            fill(&transaction, self.place.topic, batches, &self.value).await?;
+            match transaction.commit().await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Aborted(cause)) => {
+                    eprintln!("kafka-batch: aborted: {cause}");
+                    self.aborted += 1;
+                }
+                Err(error) => {
+                    eprintln!("kafka-batch: {error}");
+                    self.producer = Self::producer(self.place).await?;
+                    self.replaced += 1;
+                }
+            }
+        }
+    }
+
+    async fn close(self) -> Result<(), Box<dyn Error>> {
+        self.producer.close().await?;
+        println!("failures {} {}", self.aborted, self.replaced);
+        Ok(())
+    }
+}
+
+fn filled(mut batch: KafkaBatch, value: &[u8]) -> Result<KafkaBatch, Box<dyn Error>> {
+    for _ in 0..RECORDS {
+        batch.extend([Record::new(value)])?;
+    }
+    Ok(batch)
+}
+
+/// Sends so many batches, one partition after the other.
+pub async fn fill(
+    transaction: &Transaction<'_>,
+    topic: &str,
+    batches: usize,
+    value: &[u8],
+) -> Result<(), Box<dyn Error>> {
+    for number in 0..batches {
+        let batch = filled(transaction.batch(), value)?;
+        let to = TopicPartition::new(topic, number as i32 % PARTITIONS);
+        drop(transaction.send_batch(batch, to).await?); // its outcome is part of the commit
+    }
+    Ok(())
+}
+
+/// Commits transactions of a batch for each partition, one after the other.
+pub fn commit(place: Place<'_>, warm_up: usize, transactions: usize) -> Result<(), Box<dyn Error>> {
     runtime()?.block_on(async {
-        let builder = TokioProducer::builder().set("bootstrap.servers", servers).transactional_id(id);
-        let mut producer = builder.build_transactional().await?;
-        let value = vec![0; SIZE];
+        let mut producer = Repeating::new(place).await?;
         let mut times = Vec::new();
         let mut processor = 0.0;
-        for number in 0..WARM_UP + TRANSACTIONS {
-            if number == WARM_UP {
+        for number in 0..warm_up + transactions {
+            if number == warm_up {
                 processor = processor_ms();
             }
             let begun = Instant::now();
-            let transaction = producer.begin().await?;
-            for partition in 0..PARTITIONS {
-                let mut batch = transaction.batch();
-                for _ in 0..RECORDS {
-                    batch.extend([Record::new(&value)])?;
-                }
-                drop(transaction.send_batch(batch, TopicPartition::new(TOPIC, partition)).await?);
-            }
-            transaction.commit().await?;
-            if number >= WARM_UP {
+            producer.transaction(PARTITIONS as usize).await?;
+            if number >= warm_up {
                 times.push(begun.elapsed().as_secs_f64() * 1e3);
             }
         }
-        let processor = (processor_ms() - processor) / f64::from(TRANSACTIONS);
-        println!("{processor} {}", median(times).ok_or("no transactions")?);
-        producer.close().await?;
-        Ok(())
+        let processor = (processor_ms() - processor) / transactions as f64;
+        let mean = times.iter().sum::<f64>() / transactions as f64;
+        println!("{processor} {} {mean}", median(times).ok_or("no transactions")?);
+        producer.close().await
     })
 }
 
-/// Publishes for this time: in transactions of 1 MiB, or without transactions. Prints records a second.
-pub fn publish(servers: &str, id: Option<&str>, time: Duration) -> Result<(), Box<dyn Error>> {
-    runtime()?.block_on(async {
-        let value = vec![0; SIZE];
-        let builder = TokioProducer::builder().set("bootstrap.servers", servers);
-        let warm_up = time / 4;
-        let begun = Instant::now();
-        let (mut records, mut from, mut until) = (0_u64, None, begun);
-        // Counts from the end of the warm-up on, and without what is completed while the producer is closed.
-        let mut count = |more: u64| {
-            let now = Instant::now();
-            if now - begun >= warm_up {
-                match from {
-                    None => from = Some(now),
-                    Some(_) => (records, until) = (records + more, now),
-                }
-            }
-            now - begun < warm_up + time
-        };
-        let of_batch = RECORDS as u64;
-        match id {
-            Some(id) => {
-                let mut producer = builder.transactional_id(id).build_transactional().await?;
-                loop {
-                    let transaction = producer.begin().await?;
-                    for number in 0..BATCHES_OF_1_MIB {
-                        let mut batch = transaction.batch();
-                        for _ in 0..RECORDS {
-                            batch.extend([Record::new(&value)])?;
-                        }
-                        let to = TopicPartition::new(TOPIC, number as i32 % PARTITIONS);
-                        drop(transaction.send_batch(batch, to).await?);
-                    }
-                    transaction.commit().await?;
-                    if !count(of_batch * BATCHES_OF_1_MIB as u64) {
-                        break;
-                    }
-                }
-                producer.close().await?;
-            }
-            None => {
-                let producer = builder.build()?;
-                // As many batches in flight as a transaction has, twice: each is awaited when as many were sent after it.
-                let mut pending = std::collections::VecDeque::<Pending>::new();
-                for number in 0.. {
-                    let mut batch = producer.batch();
-                    for _ in 0..RECORDS {
-                        batch.extend([Record::new(&value)])?;
-                    }
-                    pending
-                        .push_back(producer.send_batch(batch, TopicPartition::new(TOPIC, number % PARTITIONS)).await?);
-                    if pending.len() > 2 * BATCHES_OF_1_MIB {
-                        pending.pop_front().ok_or("one is pending")?.await?;
-                        if !count(of_batch) {
-                            break;
-                        }
-                    }
-                }
-                for each in pending {
-                    each.await?;
-                }
-                producer.close().await?;
-            }
+/// Publishes batches without transactions, so many at a time.
+pub struct Window<'a> {
+    producer: &'a TokioProducer,
+    topic: &'a str,
+    value: &'a [u8],
+    most: usize,
+    pending: VecDeque<Pending>,
+    number: i32,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(producer: &'a TokioProducer, topic: &'a str, most: usize, value: &'a [u8]) -> Self {
+        Self { producer, topic, value, most, pending: VecDeque::new(), number: 0 }
+    }
+
+    /// Sends a batch to the next partition. If as many are in flight as may be, awaits the oldest.
+    pub async fn publish(&mut self) -> Result<(), Box<dyn Error>> {
+        let batch = filled(self.producer.batch(), self.value)?;
+        let to = TopicPartition::new(self.topic, self.number % PARTITIONS);
+        self.number += 1;
+        self.pending.push_back(self.producer.send_batch(batch, to).await?);
+        if self.pending.len() > self.most {
+            self.pending.pop_front().ok_or("one is pending")?.await?;
         }
-        let seconds = (until - from.ok_or("too short")?).as_secs_f64();
-        println!("{}", records as f64 / seconds);
         Ok(())
+    }
+
+    /// Awaits all that are in flight.
+    pub async fn finish(&mut self) -> Result<(), Box<dyn Error>> {
+        while let Some(each) = self.pending.pop_front() {
+            each.await?;
+        }
+        Ok(())
+    }
+}
+
+/// Publishes in turns: with an idempotent producer, with the same and `flush`, and in transactions.
+pub fn stream(place: Place<'_>, Load { batches, turns, time }: Load) -> Result<(), Box<dyn Error>> {
+    runtime()?.block_on(async {
+        let idempotent = TokioProducer::builder().set("bootstrap.servers", place.servers).build()?;
+        let mut producer = Repeating::new(place).await?;
+        let value = vec![0; SIZE];
+        // As many in flight as two transactions have.
+        let mut window = Window::new(&idempotent, place.topic, 2 * batches, &value);
+        let rate = |steps: usize, begun: Instant| (steps * batches * RECORDS) as f64 / begun.elapsed().as_secs_f64();
+        for _ in 0..turns {
+            let mut rates = [0.0; 3];
+            for (flushes, result) in [false, true].into_iter().zip(&mut rates) {
+                let (begun, mut steps) = (Instant::now(), 0);
+                while begun.elapsed() < time {
+                    for _ in 0..batches {
+                        window.publish().await?;
+                    }
+                    if flushes {
+                        window.finish().await?;
+                    }
+                    steps += 1;
+                }
+                window.finish().await?;
+                *result = rate(steps, begun);
+            }
+            let (begun, mut steps) = (Instant::now(), 0);
+            while begun.elapsed() < time {
+                producer.transaction(batches).await?;
+                steps += 1;
+            }
+            rates[2] = rate(steps, begun);
+            let [pipelined, flushed, in_transactions] = rates;
+            println!("{pipelined} {flushed} {in_transactions}");
+        }
+        idempotent.close().await?;
+        producer.close().await
     })
 }

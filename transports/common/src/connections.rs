@@ -32,6 +32,10 @@ pub(crate) struct Connections<S> {
 /// The size of the read buffer in bytes.
 const BUFFER: usize = 64 * 1024;
 
+/// From this size in bytes on, a frame is written when it is queued: the broker receives it while the next ones are stamped and
+/// encoded, and writing it alone costs little. Smaller ones share a write.
+const LARGE_FRAME: usize = 64 * 1024;
+
 /// The maximum number of reads from a broken connection. It exceeds what the receive buffers of sockets hold, and bounds the
 /// loop.
 const LAST_READS: usize = 1_024;
@@ -48,7 +52,13 @@ struct Connection<S> {
 
 enum State<S> {
     Connecting(Connecting<S>),
-    Open { stream: MaybeTlsStream<S>, write_queue: WriteQueue, unflushed: Unflushed },
+    Open {
+        stream: MaybeTlsStream<S>,
+        write_queue: WriteQueue,
+        unflushed: Unflushed,
+        /// The error of writing a large frame, until the connection is polled.
+        write_error: Option<io::Error>,
+    },
 }
 
 /// What was written to a stream that may still buffer it.
@@ -95,13 +105,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         self.each.insert(connection, Connection { state, reader, writer });
     }
 
-    /// Queues a frame to be written, for [`Step::Transmit`](crate::driver::Step::Transmit).
+    /// Queues a frame to be written, for [`Step::Transmit`](crate::driver::Step::Transmit). A large one is written as far as
+    /// possible without blocking.
     pub(crate) fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
-        if let Some(Connection { state: State::Open { write_queue, .. }, writer, .. }) = self.each.get_mut(&connection)
-        {
-            write_queue.push(bytes);
-            writer.set();
+        let Some(Connection { state, writer, .. }) = self.each.get_mut(&connection) else { return };
+        let State::Open { stream, write_queue, unflushed, write_error } = state else { return };
+        let size: usize = bytes.iter().map(Bytes::len).sum();
+        write_queue.push(bytes);
+        if size >= LARGE_FRAME && write_error.is_none() {
+            *write_error = write_queued(stream, write_queue, unflushed, &mut writer.context()).err();
         }
+        writer.set();
     }
 
     /// Drops the connection, or the attempt to connect, for [`Step::Close`](crate::driver::Step::Close).
@@ -135,8 +149,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 match attempt.as_mut().poll(&mut reader.context()) {
                     Poll::Pending => ConnectionPoll::None,
                     Poll::Ready(Ok(stream)) => {
-                        *state =
-                            State::Open { stream, write_queue: WriteQueue::default(), unflushed: Unflushed::default() };
+                        *state = State::Open {
+                            stream,
+                            write_queue: WriteQueue::default(),
+                            unflushed: Unflushed::default(),
+                            write_error: None,
+                        };
                         reader.set(); // the stream has not been polled yet
                         driver.handle_input(Input::Connected(id));
                         ConnectionPoll::Event
@@ -147,10 +165,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
             }
-            State::Open { stream, write_queue, unflushed } => {
+            State::Open { stream, write_queue, unflushed, write_error } => {
                 let mut polled = ConnectionPoll::None;
                 if writer.take() {
-                    polled = match write(stream, write_queue, unflushed, &mut writer.context()) {
+                    let failed = write_error.take().map_or(Ok(()), Err);
+                    let written = failed.and_then(|()| write(stream, write_queue, unflushed, &mut writer.context()));
+                    polled = match written {
                         Ok(frames) if frames > 0 && driver.transmitted(id, frames) => ConnectionPoll::Event,
                         Ok(_) => ConnectionPoll::None,
                         Err(error) => {
@@ -211,14 +231,13 @@ fn read_last<S: AsyncRead + Unpin>(
     None
 }
 
-/// Writes as much as possible. Returns the number of frames that are completely sent, that is, written and flushed. TLS
-/// buffers bytes before it sends them, and the machine may close the connection once a frame counts as sent.
-fn write<S: AsyncWrite + Unpin>(
+/// Writes what is queued, as much as possible.
+fn write_queued<S: AsyncWrite + Unpin>(
     stream: &mut S,
     write_queue: &mut WriteQueue,
     unflushed: &mut Unflushed,
     context: &mut Context<'_>,
-) -> io::Result<usize> {
+) -> io::Result<()> {
     while !write_queue.is_empty() {
         match write_queue.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
             Poll::Pending => break,
@@ -228,6 +247,18 @@ fn write<S: AsyncWrite + Unpin>(
         }
         unflushed.any = true;
     }
+    Ok(())
+}
+
+/// Writes as much as possible. Returns the number of frames that are completely sent, that is, written and flushed. TLS
+/// buffers bytes before it sends them, and the machine may close the connection once a frame counts as sent.
+fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    write_queue: &mut WriteQueue,
+    unflushed: &mut Unflushed,
+    context: &mut Context<'_>,
+) -> io::Result<usize> {
+    write_queued(stream, write_queue, unflushed, context)?;
     let is_due = unflushed.frames > 0 || unflushed.any && write_queue.is_empty();
     if is_due {
         if let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {

@@ -158,6 +158,35 @@ fn a_frame_is_written_in_parts_of_any_size_and_flushed_once() {
     }
 }
 
+#[test]
+fn a_large_frame_is_written_when_it_is_queued_and_small_ones_when_the_connection_is_polled() {
+    let (_queue, mut driver) = driver();
+    let (mut connections, stream) = (Connections::new(), Slow::default());
+    let id = connect(&mut driver);
+    connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(Connected::new(stream.clone()))));
+    assert!(poll(&mut connections, &mut driver).is_ready());
+    stream.inner().at_once = 1 << 20;
+    let (small, large) = (Bytes::from(vec![1; LARGE_FRAME - 1]), Bytes::from(vec![2; LARGE_FRAME / 2]));
+    connections.transmit(id, vec![small.clone()]);
+    stream.inner().full = true; // the next write succeeds
+    assert_eq!(stream.inner().sent.len(), 0);
+    connections.transmit(id, vec![large.clone(), large.clone()]);
+    let expected = [small, large.clone(), large].concat();
+    let sent = |stream: &Slow| {
+        let inner = stream.inner();
+        (inner.sent.clone(), inner.flushes)
+    };
+    assert_eq!(sent(&stream), (expected.clone(), 0));
+    assert!(poll(&mut connections, &mut driver).is_pending());
+    assert_eq!(sent(&stream), (expected, 1));
+    // The error of a write is that of the connection.
+    stream.inner().broken = true;
+    connections.transmit(id, vec![Bytes::from(vec![3; LARGE_FRAME])]);
+    stream.inner().broken = false;
+    assert!(poll(&mut connections, &mut driver).is_ready());
+    assert!(connections.each.is_empty(), "the connection is kept");
+}
+
 /// Without acks, a batch is complete once it was sent, which excludes bytes that the stream still buffers.
 #[test]
 fn a_frame_counts_as_written_when_it_is_flushed() {
