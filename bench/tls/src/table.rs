@@ -37,7 +37,10 @@ impl Figures {
     pub fn line(&self, security: Security) -> String {
         let mut line = format!("| {} |", self.name(security));
         for client in 0..CLIENTS.len() {
-            let (rate, cpu) = (self.rounds.median(client, Report::rate) / 1e6, self.rounds.median(client, Report::cpu_per_record) * 1e9);
+            let (rate, cpu) = (
+                self.rounds.median(client, Report::rate) / 1e6,
+                self.rounds.median(client, Report::cpu_per_record) * 1e9,
+            );
             let _ = write!(line, " {rate:.2} | {cpu:.1} |");
         }
         for figure in [Report::rate, Report::cpu_per_record] {

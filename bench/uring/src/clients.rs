@@ -8,9 +8,9 @@ use kafka_batch::{Append, BatchOptions, Record, TokioProducer, TopicPartition};
 use kafka_batch_bench_shared::meter::{Meter, Report, noise};
 use kafka_batch_transport::{LocalProducerTask, LocalRuntime, Producer, ProducerBuilder};
 
-use crate::compio_driver::Compio;
+use crate::compio_driver::{self, Compio};
 use crate::job::{Job, TOPIC};
-use crate::monoio_driver::Monoio;
+use crate::monoio_driver::{self, Monoio};
 
 type Outcome = Result<Report, Box<dyn Error>>;
 
@@ -29,14 +29,18 @@ fn tokio(job: &Job) -> Outcome {
 }
 
 fn compio(job: &Job) -> Outcome {
-    let runtime = compio::runtime::Runtime::new()?;
-    runtime.block_on(publish_local::<Compio>(job, |task| compio::runtime::spawn(task).detach()))
+    let job = job.clone();
+    // A task of its own: the future of `block_on` takes a system call for each wake-up.
+    compio_driver::runtime()?.block_on(async {
+        let publishing = compio::runtime::spawn(async move {
+            publish_local::<Compio>(&job, |task| compio::runtime::spawn(task).detach()).await
+        });
+        publishing.await.map_err(|_| "the task has panicked")?
+    })
 }
 
 fn monoio(job: &Job) -> Outcome {
-    let builder = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer();
-    let builder = builder.attach_thread_pool(Box::new(monoio::blocking::DefaultThreadPool::new(1)));
-    builder.build()?.block_on(publish_local::<Monoio>(job, |task| drop(monoio::spawn(task))))
+    monoio_driver::runtime()?.block_on(publish_local::<Monoio>(job, |task| drop(monoio::spawn(task))))
 }
 
 fn options(job: &Job) -> BatchOptions {

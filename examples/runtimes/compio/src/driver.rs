@@ -6,12 +6,22 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use compio::BufResult;
+use compio::driver::ProactorBuilder;
 use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpStream, ToSocketAddrsAsync};
+use compio::runtime::{Runtime, RuntimeBuilder};
 use kafka_batch_transport::LocalRuntime;
 
 #[derive(Debug)]
 pub enum Compio {}
+
+/// Returns a runtime for this thread. The kernel completes operations while the thread waits for them, and does not interrupt it
+/// for that: Linux 6.1 or newer. Elsewhere it is the default runtime.
+pub fn runtime() -> io::Result<Runtime> {
+    let mut ring = ProactorBuilder::new();
+    ring.single_issuer(true).defer_taskrun(true);
+    RuntimeBuilder::new().with_proactor(ring).build().or_else(|_| Runtime::new())
+}
 
 impl LocalRuntime for Compio {
     type Reader = TcpStream;
