@@ -29,14 +29,7 @@ fn tokio(job: &Job) -> Outcome {
 }
 
 fn compio(job: &Job) -> Outcome {
-    let job = job.clone();
-    // A task of its own: the future of `block_on` takes a system call for each wake-up.
-    compio_driver::runtime()?.block_on(async {
-        let publishing = compio::runtime::spawn(async move {
-            publish_local::<Compio>(&job, |task| compio::runtime::spawn(task).detach()).await
-        });
-        publishing.await.map_err(|_| "the task has panicked")?
-    })
+    compio_driver::runtime()?.block_on(publish_local::<Compio>(job, |task| compio::runtime::spawn(task).detach()))
 }
 
 fn monoio(job: &Job) -> Outcome {

@@ -7,7 +7,6 @@ use kafka_batch_bench_shared::sink::Topic;
 pub const TOPIC: Topic = Topic { name: "uring", partitions: 1 };
 
 /// A client's work: to fill batches with values of `value_len` bytes, and to publish them for `seconds`.
-#[derive(Clone)]
 pub struct Job {
     pub address: String,
     pub value_len: usize,

@@ -1,7 +1,10 @@
 //! [`LocalRuntime`] for compio: io_uring on Linux, IOCP on Windows, and polling elsewhere.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -43,9 +46,18 @@ impl LocalRuntime for Compio {
         (read, buffer)
     }
 
-    /// The kernel gets all segments in one operation, and reads a batch from the memory that it was filled in.
+    /// The kernel gets all segments in one operation, and reads a batch from the memory that it was filled in. It gets them at once,
+    /// and not only when this thread has nothing else to do: the broker works while other tasks fill the next batches.
     async fn write(stream: &mut TcpStream, segments: Vec<Bytes>) -> io::Result<()> {
-        stream.write_vectored_all(segments).await.0
+        let mut write = pin!(stream.write_vectored_all(segments));
+        let BufResult(written, _) = match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
+            Poll::Ready(written) => written,
+            Poll::Pending => {
+                Runtime::with_current(Runtime::flush);
+                write.await
+            }
+        };
+        written
     }
 
     async fn sleep_until(deadline: Instant) {
