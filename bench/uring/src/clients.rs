@@ -14,8 +14,10 @@ use crate::monoio_driver::{self, Monoio};
 
 type Outcome = Result<Report, Box<dyn Error>>;
 
+type Run = fn(&Job) -> Outcome;
+
 /// The clients; ratios are to the first.
-pub const CLIENTS: [(&str, fn(&Job) -> Outcome); 3] = [("tokio", tokio), ("compio", compio), ("monoio", monoio)];
+pub const CLIENTS: [(&str, Run); 3] = [("tokio", tokio), ("compio", compio), ("monoio", monoio)];
 
 /// The bytes of the batches in flight, for which there are at least six.
 const WINDOW: usize = 2 << 20;
