@@ -60,7 +60,7 @@ struct ReadError(io::Error);
 
 impl<'a> Session<'a> {
     pub(crate) fn new(args: &'a Args) -> Self {
-        let out = Out::with_capacity(64 << 10, io::stdout().lock());
+        let out = Out::new();
         Self { args, filter: Filter::new(args), show: show::format(args), out, worst: 0, check: Check::default() }
     }
 

@@ -3,10 +3,11 @@
 mod batches;
 mod hex;
 pub(crate) mod json;
+mod out;
 mod records;
 pub(crate) mod text;
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, Write};
 
 use kafka_batch_core::decode::{BatchHeader, ControlType, RawRecordView, RecordView};
 
@@ -15,8 +16,7 @@ use crate::filter::Filter;
 use crate::scan::Found;
 use crate::statistics::Statistics;
 
-/// Standard output.
-pub(crate) type Out = BufWriter<StdoutLock<'static>>;
+pub(crate) use out::Out;
 
 /// An output format. `file` is empty if the program has only one file to show.
 pub(crate) trait Show {

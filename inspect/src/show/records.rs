@@ -13,13 +13,11 @@ pub(super) struct Lines {
     text: bool,
     files: usize,
     clock: Clock,
-    /// The lines of a batch. Its memory is used again.
-    lines: Vec<u8>,
 }
 
 impl Lines {
     pub(super) fn new(text: bool) -> Self {
-        Self { text, files: 0, clock: Clock::default(), lines: Vec::new() }
+        Self { text, files: 0, clock: Clock::default() }
     }
 }
 
@@ -40,7 +38,7 @@ impl Show for Lines {
         let Some(batch) = found.batch else { return Ok(()) };
         let kind = if batch.is_transactional() { "transactional" } else { "" };
         for record in matching(found, filter) {
-            let line = &mut self.lines;
+            let line = out.buffer();
             let start = line.len();
             let mut numbers = itoa::Buffer::new();
             let length = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
@@ -80,13 +78,8 @@ impl Show for Lines {
                 }
             }
             line.push(b'\n');
-            if line.len() >= 64 << 10 {
-                out.write_all(line)?;
-                line.clear();
-            }
+            out.write_if_full()?;
         }
-        out.write_all(&self.lines)?;
-        self.lines.clear();
         Ok(())
     }
 }
