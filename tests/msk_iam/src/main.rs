@@ -45,8 +45,20 @@ async fn token(line: &str) -> Result<String, Box<dyn Error>> {
 
 fn signature(line: &str) -> Result<String, Box<dyn Error>> {
     let parts: Vec<_> = line.split('\t').collect();
-    let [region, service, access_key, secret_key, token, seconds, expires_in, normalize, method, url, body, headers @ ..] =
-        &parts[..]
+    let [
+        region,
+        service,
+        access_key,
+        secret_key,
+        token,
+        seconds,
+        expires_in,
+        normalize,
+        method,
+        url,
+        body,
+        headers @ ..,
+    ] = &parts[..]
     else {
         return Err("a line has eleven parts, and headers".into());
     };
