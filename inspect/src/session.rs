@@ -223,6 +223,7 @@ impl<'a> Session<'a> {
         let options = Options {
             filter,
             skips_damaged: args.skips_damaged(),
+            shows_records: args.shows_records(),
             is_followed: args.follow,
             max_decompressed: args.max_decompressed,
             max_bytes: args.max_bytes,

@@ -64,8 +64,12 @@ fn heading(file: &str, is_first: bool, out: &mut Out) -> io::Result<()> {
 
 /// Returns the records of a batch that match the filter, as leniently as Java's reader.
 fn matching<'f>(found: &'f Found<'_>, filter: &'f Filter) -> impl Iterator<Item = RawRecordView<'f>> {
-    let records = found.records.into_iter().flat_map(|records| records.iter_lenient()).flatten();
-    records.filter(|record| filter.matches(record))
+    let (kept, others) = match found.matching {
+        Some(kept) => (kept, None),
+        None => (&[][..], found.records),
+    };
+    let others = others.into_iter().flat_map(|records| records.iter_lenient()).flatten();
+    kept.iter().copied().chain(others.filter(|record| filter.matches(record)))
 }
 
 /// Returns what a control record is, such as `commit`.

@@ -216,7 +216,7 @@ mod tests {
         };
         // Each character at each position of a word, alone and twice, and among letters of several bytes.
         for character in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{fffd}', '🦀']) {
-            for before in 0..17 {
+            for before in (0..18).chain(30..42) {
                 for (filler, after) in [('a', 0), ('a', 9), ('ü', 3), ('!', 20), ('\u{7f}', 1)] {
                     let text: String = std::iter::repeat_n(filler, before)
                         .chain([character])
@@ -226,6 +226,25 @@ mod tests {
                     assert_eq!(escaped(&text), serde_json::to_string(&text).unwrap());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_and_density_of_escapes_are_escaped_as_by_serde_json() {
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let (length, rare) = (random(80), 1 + random(9));
+            let text: String = (0..length)
+                .map(|_| if random(rare) == 0 { ['"', '\\', '\n', '\u{1}', 'ß'][random(5)] } else { 'x' })
+                .collect();
+            let mut line = b"\"".to_vec();
+            append_escaped(text.as_bytes(), &mut line);
+            line.push(b'"');
+            assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&text).unwrap());
         }
     }
 
