@@ -175,16 +175,25 @@ impl Writer<'_> {
 
     /// Appends text in which U+FFFD stands for what is not UTF-8. Returns whether all of it is.
     fn lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.len() > PART {
+            return self.long_lossy(bytes);
+        }
+        let buffer = self.out.buffer();
+        buffer.push(b'"');
+        let start = buffer.len();
+        if append_escaped(bytes, buffer) || std::str::from_utf8(bytes).is_ok() {
+            buffer.push(b'"');
+            self.write_if_full()?;
+            return Ok(true);
+        }
+        buffer.truncate(start - 1);
+        self.long_lossy(bytes)
+    }
+
+    #[cold]
+    fn long_lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.append(b"\"");
-        let start = self.out.buffer().len();
-        let is_text = if bytes.len() > PART {
-            self.lossy_utf8(bytes)?
-        } else if append_escaped(bytes, self.out.buffer()) || std::str::from_utf8(bytes).is_ok() {
-            true
-        } else {
-            self.out.buffer().truncate(start);
-            self.lossy_utf8(bytes)?
-        };
+        let is_text = self.lossy_utf8(bytes)?;
         self.append(b"\"");
         self.write_if_full()?;
         Ok(is_text)

@@ -54,7 +54,7 @@ pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) -> bool {
     line.reserve(text.len() + 3 * WORD);
     let (mut rest, mut all) = (text, 0);
     while let Some((part, after)) = rest.split_first_chunk::<PART>() {
-        let words = part.chunks_exact(WORD).map(|word| u64::from_le_bytes(*word.first_chunk().expect("a word")));
+        let words = part.chunks_exact(WORD).map(word_of);
         all |= words.clone().fold(0, |all, word| all | word);
         if has_escapes(part) {
             words.for_each(|word| append_word(word, WORD, line));
@@ -63,8 +63,18 @@ pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) -> bool {
         }
         rest = after;
     }
+    if rest.is_empty() {
+        return all & HIGH == 0;
+    }
+    // The last bytes are examined together with some before them, and are then written together with these once more.
+    if let Some(part) = text.last_chunk::<PART>().filter(|part| !has_escapes(part)) {
+        all |= part.chunks_exact(WORD).fold(0, |all, word| all | word_of(word));
+        line.truncate(line.len() + rest.len() - PART);
+        line.extend_from_slice(part);
+        return all & HIGH == 0;
+    }
     while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
-        let word = u64::from_le_bytes(*word);
+        let word = word_of(word);
         all |= word;
         append_word(word, WORD, line);
         rest = after;
@@ -75,6 +85,11 @@ pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) -> bool {
         append_word(word, rest.len(), line);
     }
     all & HIGH == 0
+}
+
+#[inline(always)]
+fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(*bytes.first_chunk().expect("a word"))
 }
 
 /// The size in bytes of the parts that are examined at once.
@@ -133,7 +148,6 @@ fn append_word(word: u64, length: usize, line: &mut Vec<u8>) {
         line.extend_from_slice(&word.to_le_bytes());
         line.truncate(end);
     } else if controls(word) == 0 {
-        let end = end + escapes.count_ones() as usize;
         line.extend_from_slice(&[0; 3 * WORD]);
         let out: &mut [u8; 3 * WORD] = line.last_chunk_mut().expect("they were appended");
         let mut put = |at: usize, word: u64| {
@@ -151,7 +165,7 @@ fn append_word(word: u64, length: usize, line: &mut Vec<u8>) {
             before += 1;
             escapes &= escapes - 1;
         }
-        line.truncate(end);
+        line.truncate(end + before);
     } else {
         for &byte in &word.to_le_bytes()[..length] {
             if byte < b' ' || byte == b'"' || byte == b'\\' {
