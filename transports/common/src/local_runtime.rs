@@ -108,6 +108,9 @@ pub trait LocalRuntime: 'static {
 
     /// Writes all of these segments, in order. Their memory is shared, and not copied by the caller. There are at most 1,024, which
     /// is what one vectored operation takes on Linux, macOS and the BSDs.
+    ///
+    /// Over io_uring, submit the operation at once if the runtime has a function for that. Otherwise the broker gets the bytes only
+    /// when the thread has nothing else to do, after it has filled the next batches.
     fn write(writer: &mut Self::Writer, segments: Vec<Bytes>) -> impl Future<Output = io::Result<()>>;
 
     /// Completes at this time.
