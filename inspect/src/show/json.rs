@@ -6,7 +6,7 @@ use kafka_batch_core::decode::{DecodeErrorScope, RawRecordView, RecordBatch, Reg
 use serde::Serialize;
 
 use super::text::{append_base64, append_escaped};
-use super::{Out, Show, control, matching, sequence};
+use super::{Out, Show, control, matching, sequences};
 use crate::filter::Filter;
 use crate::scan::{Damage, Found};
 
@@ -69,23 +69,26 @@ impl Writer<'_> {
     fn records(&mut self, file: &str, found: &Found<'_>, filter: &Filter) -> io::Result<()> {
         if let Some(batch) = found.batch {
             let (before, after) = (Self::file(file)?, Self::common(batch)?);
-            for record in matching(found, filter) {
+            let sequence = sequences(found);
+            let (is_transactional, is_control) = (batch.is_transactional(), batch.is_control());
+            matching(found, filter).try_for_each(|record| {
                 self.append(&before);
                 self.record(&record)?;
                 self.append(&after);
-                match sequence(found, record.offset) {
+                match sequence(record.offset) {
                     Some(sequence) => self.number(sequence),
                     None => self.append(b"null"),
                 }
-                if batch.is_transactional() {
+                if is_transactional {
                     self.append(b",\"is_transactional\":true");
                 }
-                if batch.is_control() {
+                if is_control {
                     self.append(b",\"control\":");
                     serde_json::to_writer(self.out.buffer(), &control(&record))?;
                 }
                 self.append(b"}\n");
-            }
+                io::Result::Ok(())
+            })?;
         }
         for damage in found.damage {
             self.members(&DamageLine { file, damage: DamageEntry::new(damage) }, b"{")?;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::text::append_quoted;
-use super::{Out, Show, control, heading, matching, sequence};
+use super::{Out, Show, control, heading, matching, sequences};
 use crate::filter::Filter;
 use crate::scan::Found;
 use crate::time::Clock;
@@ -37,6 +37,7 @@ impl Show for Lines {
     fn batch(&mut self, _: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()> {
         let Some(batch) = found.batch else { return Ok(()) };
         let kind = if batch.is_transactional() { "transactional" } else { "" };
+        let sequence = sequences(found);
         for record in matching(found, filter) {
             let line = out.buffer();
             let start = line.len();
@@ -50,7 +51,7 @@ impl Show for Lines {
             {
                 column(numbers.format(number), start + end, line);
             }
-            match sequence(found, record.offset) {
+            match sequence(record.offset) {
                 Some(sequence) => column(numbers.format(sequence), start + 76, line),
                 None => column("-", start + 76, line),
             }
