@@ -106,6 +106,11 @@ pub(crate) enum Format {
 }
 
 impl Args {
+    /// Returns `true` if the format has the records of a batch.
+    pub(crate) const fn shows_records(&self) -> bool {
+        matches!(self.format(), Format::JsonRecords | Format::Json | Format::Hex | Format::Records)
+    }
+
     pub(crate) const fn format(&self) -> Format {
         match (self.json, self.records, self.hex) {
             (true, true, _) => Format::JsonRecords,

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use kafka_batch_core::Timestamp;
 use kafka_batch_core::decode::{
-    BatchHeader, DecodeError, DecodeErrorKind, DecodeErrorScope, RecordBatch, RecordBatches, Records, Region,
+    BatchHeader, DecodeError, DecodeErrorKind, DecodeErrorScope, RawRecordView, RecordBatch, RecordBatches, Records,
+    Region,
 };
 
 use crate::filter::Filter;
@@ -14,6 +15,10 @@ use crate::window::Window;
 
 /// How many errors of a batch are kept: in a damaged one every byte can be the length of a record.
 const MAX_ERRORS: usize = 100;
+
+/// How many records of a batch are kept as they were decoded. Those of a batch with more are decoded again when they are shown, so that
+/// memory is constant: records without key and value take eight bytes in a batch.
+const MAX_KEPT: usize = 4_096;
 
 /// The bytes before the end of a length field, which has the same position in every format.
 const PREFIX: usize = 12;
@@ -23,6 +28,8 @@ const PREFIX: usize = 12;
 pub(crate) struct Options<'a> {
     pub(crate) filter: &'a Filter,
     pub(crate) skips_damaged: bool,
+    /// Whether the records that match the filter are shown.
+    pub(crate) shows_records: bool,
     /// Whether the input may grow, so that there is no end at which an incomplete batch is reported.
     pub(crate) is_followed: bool,
     pub(crate) max_decompressed: usize,
@@ -38,6 +45,8 @@ pub(crate) struct Found<'a> {
     pub(crate) batch: Option<&'a RecordBatch<'a>>,
     /// `None` if they cannot be decompressed.
     pub(crate) records: Option<&'a Records<'a>>,
+    /// The records that match the filter, if they are shown and not too many.
+    pub(crate) matching: Option<&'a [RawRecordView<'a>]>,
     pub(crate) summary: Summary,
     /// The errors of the batch and its records, including records that only a lenient reader accepts.
     pub(crate) damage: &'a [Damage],
@@ -160,6 +169,7 @@ pub(crate) fn scan<R: Read>(
                     position,
                     batch: None,
                     records: None,
+                    matching: None,
                     summary: Summary { is_damaged: true, ..Summary::default() },
                     damage: &[damage],
                 })?;
@@ -191,7 +201,14 @@ pub(crate) fn scan<R: Read>(
                     return Ok(End::Damaged(damage));
                 }
                 let summary = Summary { is_damaged: true, ..Summary::default() };
-                show(&Found { position: at..at + size, batch: None, records: None, summary, damage: &[damage] })?;
+                show(&Found {
+                    position: at..at + size,
+                    batch: None,
+                    records: None,
+                    matching: None,
+                    summary,
+                    damage: &[damage],
+                })?;
                 is_whole = !window.fill(1)?;
             }
         }
@@ -231,6 +248,7 @@ fn scan_memory(
                     position: base + at as u64..base + end as u64,
                     batch: None,
                     records: None,
+                    matching: None,
                     summary: Summary { is_damaged: true, ..Summary::default() },
                     damage: &[damage],
                 })?;
@@ -264,13 +282,15 @@ fn examine(
     }
     let position = batch.position();
     let position = base + position.start as u64..base + position.end as u64;
-    let (records, summary, errors) = match batch.records(options.max_decompressed) {
+    let decompressed = batch.records(options.max_decompressed);
+    let mut kept = Kept { records: options.shows_records.then(Vec::new) };
+    let (records, summary, errors) = match &decompressed {
         Ok(records) => {
-            let (summary, errors) = summarize(&records, batch.header(), options.filter);
+            let (summary, errors) = summarize(records, batch.header(), options.filter, &mut kept);
             (Some(records), summary, errors)
         }
         Err(error) => {
-            (None, Summary { is_damaged: true, ..Summary::default() }, Errors { kept: vec![error], count: 1 })
+            (None, Summary { is_damaged: true, ..Summary::default() }, Errors { kept: vec![error.clone()], count: 1 })
         }
     };
     let count = errors.count - errors.kept.len() as u64;
@@ -284,7 +304,8 @@ fn examine(
     if options.filter.examines_records() && summary.records == 0 && damage.is_empty() {
         return Ok(None);
     }
-    show(&Found { position, batch: Some(batch), records: records.as_ref(), summary, damage: &damage })?;
+    let matching = kept.records.as_deref();
+    show(&Found { position, batch: Some(batch), records, matching, summary, damage: &damage })?;
     Ok(None)
 }
 
@@ -295,8 +316,28 @@ struct Errors {
     count: u64,
 }
 
+/// Records as they were decoded; `None` if there are more than [`MAX_KEPT`], or they are not shown.
+struct Kept<'r> {
+    records: Option<Vec<RawRecordView<'r>>>,
+}
+
+impl<'r> Kept<'r> {
+    #[inline(always)]
+    fn push(&mut self, record: impl Into<RawRecordView<'r>>) {
+        match &mut self.records {
+            Some(records) if records.len() < MAX_KEPT => records.push(record.into()),
+            _ => self.records = None,
+        }
+    }
+}
+
 /// Decodes all records once; a second time only if some are damaged or have to match a filter.
-fn summarize(records: &Records<'_>, header: Option<&BatchHeader>, filter: &Filter) -> (Summary, Errors) {
+fn summarize<'r>(
+    records: &'r Records<'_>,
+    header: Option<&BatchHeader>,
+    filter: &Filter,
+    kept: &mut Kept<'r>,
+) -> (Summary, Errors) {
     let mut errors = Errors::default();
     let mut summary = Summary::default();
     let (base, last) = header.map_or((0, i64::MAX), |header| (header.base_offset, header.last_offset_delta.into()));
@@ -311,6 +352,7 @@ fn summarize(records: &Records<'_>, header: Option<&BatchHeader>, filter: &Filte
                     least = delta + 1;
                 }
                 summary.add(record.offset, record.timestamp);
+                kept.push(record);
             }
             Err(error) => {
                 summary.has_odd_offsets |=
@@ -329,8 +371,12 @@ fn summarize(records: &Records<'_>, header: Option<&BatchHeader>, filter: &Filte
     summary.decompressed = records.size();
     if errors.count > 0 || filter.examines_records() {
         (summary.records, summary.offsets, summary.times) = (0, None, None);
+        if let Some(records) = &mut kept.records {
+            records.clear();
+        }
         for record in records.iter_lenient().flatten().filter(|record| filter.matches(record)) {
             summary.add(record.offset, record.timestamp);
+            kept.push(record);
         }
     }
     (summary, errors)

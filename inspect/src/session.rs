@@ -60,7 +60,7 @@ struct ReadError(io::Error);
 
 impl<'a> Session<'a> {
     pub(crate) fn new(args: &'a Args) -> Self {
-        let out = Out::with_capacity(64 << 10, io::stdout().lock());
+        let out = Out::new();
         Self { args, filter: Filter::new(args), show: show::format(args), out, worst: 0, check: Check::default() }
     }
 
@@ -223,6 +223,7 @@ impl<'a> Session<'a> {
         let options = Options {
             filter,
             skips_damaged: args.skips_damaged(),
+            shows_records: args.shows_records(),
             is_followed: args.follow,
             max_decompressed: args.max_decompressed,
             max_bytes: args.max_bytes,

@@ -3,20 +3,20 @@
 mod batches;
 mod hex;
 pub(crate) mod json;
+mod out;
 mod records;
 pub(crate) mod text;
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, Write};
 
-use kafka_batch_core::decode::{BatchHeader, ControlType, RawRecordView, RecordView};
+use kafka_batch_core::decode::{BatchHeader, ControlType, RawRecordView, RecordBatch, RecordView};
 
 use crate::args::{Args, Format};
 use crate::filter::Filter;
 use crate::scan::Found;
 use crate::statistics::Statistics;
 
-/// Standard output.
-pub(crate) type Out = BufWriter<StdoutLock<'static>>;
+pub(crate) use out::Out;
 
 /// An output format. `file` is empty if the program has only one file to show.
 pub(crate) trait Show {
@@ -64,8 +64,12 @@ fn heading(file: &str, is_first: bool, out: &mut Out) -> io::Result<()> {
 
 /// Returns the records of a batch that match the filter, as leniently as Java's reader.
 fn matching<'f>(found: &'f Found<'_>, filter: &'f Filter) -> impl Iterator<Item = RawRecordView<'f>> {
-    let records = found.records.into_iter().flat_map(|records| records.iter_lenient()).flatten();
-    records.filter(|record| filter.matches(record))
+    let (kept, others) = match found.matching {
+        Some(kept) => (kept, None),
+        None => (&[][..], found.records),
+    };
+    let others = others.into_iter().flat_map(|records| records.iter_lenient()).flatten();
+    kept.iter().copied().chain(others.filter(|record| filter.matches(record)))
 }
 
 /// Returns what a control record is, such as `commit`.
@@ -81,12 +85,15 @@ fn control(record: &RawRecordView<'_>) -> String {
     }
 }
 
-/// Returns the sequence number of a record; `None` if its batch has none.
-fn sequence(found: &Found<'_>, offset: i64) -> Option<i32> {
-    let batch = found.batch?;
+/// Returns a function from the offset of a record to its sequence number; `None` if the batch has none.
+fn sequences(found: &Found<'_>) -> impl Fn(i64) -> Option<i32> + use<> {
     let has_sequence = |header: &&BatchHeader| header.producer_id >= 0 && header.base_sequence >= 0;
-    let header = batch.header().filter(has_sequence).filter(|_| !batch.is_control())?;
-    // After 2147483647 sequence numbers continue with 0.
-    let sequence = (i64::from(header.base_sequence) + (offset - header.base_offset)) & i64::from(i32::MAX);
-    i32::try_from(sequence).ok()
+    let batch = found.batch.filter(|batch| !batch.is_control());
+    let header = batch.and_then(RecordBatch::header).filter(has_sequence);
+    let first = header.map(|header| (i64::from(header.base_sequence), header.base_offset));
+    move |offset| {
+        let (sequence, base_offset) = first?;
+        // After 2147483647 sequence numbers continue with 0.
+        i32::try_from((sequence + (offset - base_offset)) & i64::from(i32::MAX)).ok()
+    }
 }

@@ -1,12 +1,14 @@
 //! What the benchmarks share: what was measured on, what a figure is compared with, where results go, plots of bars, a
-//! broker that keeps nothing, the processes of a measurement, and a batch as written by hand.
+//! broker that keeps nothing, the processes of a measurement and what a client measures, and a batch as written by hand.
 
 pub mod bars;
 mod bound;
 pub mod by_hand;
 mod environment;
+pub mod meter;
 pub mod process;
 pub mod results;
+pub mod rounds;
 pub mod sink;
 
 pub use bound::Bound;

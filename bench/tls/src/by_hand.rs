@@ -8,8 +8,9 @@ use std::io::{self, IoSlice};
 use kafka_batch::protocol::{Acks, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid};
 use kafka_batch::{Append, BatchOptions, Record};
 use kafka_batch_bench_shared::by_hand::{HEADER_LEN, fill};
+use kafka_batch_bench_shared::meter::{Meter, Report};
 
-use crate::job::{Job, Meter, Report, TOPIC};
+use crate::job::{Job, TOPIC};
 use crate::security::{self, Stream};
 
 const VERSION: i16 = 7;
@@ -66,7 +67,7 @@ fn publish(
 ) -> Result<Report, Box<dyn Error>> {
     let mut stream = security::connect(&job.address, job.security)?;
     let request = Request::new(job)?;
-    let mut meter = Meter::start(job);
+    let mut meter = job.meter();
     let mut in_flight = VecDeque::new();
     while meter.goes_on() {
         if in_flight.len() == IN_FLIGHT {

@@ -15,10 +15,11 @@ mod table;
 use std::error::Error;
 use std::process::ExitCode;
 
+use kafka_batch_bench_shared::meter::Report;
 use kafka_batch_bench_shared::process::{Side, SinkProcess, pin};
 use kafka_batch_bench_shared::results;
 
-use job::{Job, Report};
+use job::Job;
 use security::Security;
 use table::Figures;
 

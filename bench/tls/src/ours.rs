@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::error::Error;
 
 use kafka_batch::{Append, BatchOptions, Record, TokioProducer, TopicPartition};
+use kafka_batch_bench_shared::meter::Report;
 
-use crate::job::{Job, Meter, Report, TOPIC};
+use crate::job::{Job, TOPIC};
 use crate::security;
 
 /// The bytes of the batches in flight, for which there are at least six.
@@ -29,7 +30,7 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let producer = builder.build()?;
     let value = job.value();
     let window = (WINDOW / job.batch_size).max(6);
-    let mut meter = Meter::start(job);
+    let mut meter = job.meter();
     let mut in_flight = VecDeque::new();
     while meter.goes_on() {
         let mut batch = producer.batch();

@@ -3,47 +3,30 @@
 use std::fmt::Write as _;
 
 use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
-use kafka_batch_bench_shared::{Bound, Environment, median};
+use kafka_batch_bench_shared::meter::Report;
+use kafka_batch_bench_shared::rounds::Rounds;
+use kafka_batch_bench_shared::{Bound, Environment};
 
 use crate::CLIENTS;
-use crate::job::Report;
 use crate::security::Security;
-
-/// The reports of a row, by client, round after round.
-pub struct Figures {
-    value_len: usize,
-    batch_size: usize,
-    reports: [Vec<Option<Report>>; CLIENTS.len()],
-}
 
 /// kafka-batch's place among the clients.
 const OURS: usize = 2;
 
-fn rate(report: &Report) -> f64 {
-    report.measured as f64 / report.seconds
-}
-
-fn cpu(report: &Report) -> f64 {
-    report.cpu / report.measured as f64
+/// A row, with the reports of the clients.
+pub struct Figures {
+    value_len: usize,
+    batch_size: usize,
+    rounds: Rounds,
 }
 
 impl Figures {
     pub fn new(value_len: usize, batch_size: usize) -> Self {
-        Self { value_len, batch_size, reports: Default::default() }
+        Self { value_len, batch_size, rounds: Rounds::new(CLIENTS.len()) }
     }
 
     pub fn add(&mut self, client: usize, report: Option<Report>) {
-        self.reports[client].push(report);
-    }
-
-    fn median(&self, client: usize, figure: impl Fn(&Report) -> f64) -> f64 {
-        median(self.reports[client].iter().flatten().map(figure).collect()).unwrap_or(f64::NAN)
-    }
-
-    /// Returns the median of the ratios within a round to the raw socket.
-    fn ratio(&self, client: usize, figure: fn(&Report) -> f64) -> Option<f64> {
-        let pairs = self.reports[client].iter().zip(&self.reports[0]);
-        median(pairs.filter_map(|(one, raw)| Some(figure(one.as_ref()?) / figure(raw.as_ref()?))).collect())
+        self.rounds.add(client, report);
     }
 
     pub fn name(&self, security: Security) -> String {
@@ -54,21 +37,24 @@ impl Figures {
     pub fn line(&self, security: Security) -> String {
         let mut line = format!("| {} |", self.name(security));
         for client in 0..CLIENTS.len() {
-            let (rate, cpu) = (self.median(client, rate) / 1e6, self.median(client, cpu) * 1e9);
+            let (rate, cpu) = (
+                self.rounds.median(client, Report::rate) / 1e6,
+                self.rounds.median(client, Report::cpu_per_record) * 1e9,
+            );
             let _ = write!(line, " {rate:.2} | {cpu:.1} |");
         }
-        for figure in [rate, cpu] {
-            let of = |client| self.ratio(client, figure).unwrap_or(f64::NAN);
+        for figure in [Report::rate, Report::cpu_per_record] {
+            let of = |client| self.rounds.ratio(client, figure).unwrap_or(f64::NAN);
             let _ = write!(line, " {:.2} | {:.2} |", of(1), of(OURS));
         }
-        let faults = self.median(OURS, |report| report.faults as f64 / (report.measured as f64 / 1e6));
+        let faults = self.rounds.median(OURS, |report| report.faults as f64 / (report.measured as f64 / 1e6));
         let _ = write!(line, " {faults:.0} |");
         line
     }
 
     fn targets(&self, security: Security, text: &mut String) {
         if security == Security::Tls && self.value_len == 100 && self.batch_size > 1 << 16 {
-            let (is, bound) = (self.ratio(OURS, rate), Bound::AtLeast(0.85));
+            let (is, bound) = (self.rounds.ratio(OURS, Report::rate), Bound::AtLeast(0.85));
             let shown = is.map_or("–".into(), |is| format!("{is:.2}"));
             let name = self.name(security);
             let _ = writeln!(
@@ -88,7 +74,7 @@ pub fn plot(rows: &[(Security, Figures)]) -> String {
     let groups: Vec<_> = rows
         .iter()
         .map(|(security, figures)| {
-            let rates = (0..CLIENTS.len()).map(|client| Some(figures.median(client, rate)));
+            let rates = (0..CLIENTS.len()).map(|client| Some(figures.rounds.median(client, Report::rate)));
             (figures.name(*security), rates.collect())
         })
         .collect();

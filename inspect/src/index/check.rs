@@ -78,8 +78,14 @@ pub(crate) fn check(path: &Path, kind: Kind, max_bytes: usize, report: &mut dyn 
     } else {
         let filter = Filter::default();
         // Compressed records are not decoded.
-        let options =
-            Options { filter: &filter, skips_damaged: true, is_followed: false, max_decompressed: 0, max_bytes };
+        let options = Options {
+            filter: &filter,
+            skips_damaged: true,
+            shows_records: false,
+            is_followed: false,
+            max_decompressed: 0,
+            max_bytes,
+        };
         let mut latest = i64::MIN;
         let mut end = -1;
         scan(&mut Window::new(File::open(segment)?), &options, &mut |found| {

@@ -6,12 +6,12 @@ use kafka_batch_core::decode::{DecodeErrorScope, RawRecordView, RecordBatch, Reg
 use serde::Serialize;
 
 use super::text::{append_base64, append_escaped};
-use super::{Out, Show, control, matching, sequence};
+use super::{Out, Show, control, matching, sequences};
 use crate::filter::Filter;
 use crate::scan::{Damage, Found};
 
-/// The size in bytes from which on the buffer is written.
-const FULL: usize = 64 << 10;
+/// The size in bytes of the parts of a long key or value, after each of which the buffer is written if it is large.
+const PART: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -19,33 +19,25 @@ pub(super) struct Lines {
     records: bool,
     /// Whether bytes are text in place of base64.
     text: bool,
-    /// What is written next. Its memory is used again.
-    buffer: Vec<u8>,
 }
 
 impl Lines {
     pub(super) const fn new(records: bool, text: bool) -> Self {
-        Self { records, text, buffer: Vec::new() }
+        Self { records, text }
     }
 }
 
 impl Show for Lines {
     fn batch(&mut self, file: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()> {
-        let mut json = Writer { buffer: &mut self.buffer, text: self.text, out };
-        if self.records {
-            json.records(file, found, filter)?;
-        } else {
-            json.batch(file, found, filter)?;
-        }
-        json.write()
+        let mut json = Writer { text: self.text, out };
+        if self.records { json.records(file, found, filter) } else { json.batch(file, found, filter) }
     }
 }
 
-/// Writes records with no other memory than its buffer, whatever their size.
+/// Writes records with no other memory than the buffer of the output, whatever their size.
 ///
 /// The members of records are appended one by one, since there are millions of them; the rest is serialised by `serde`.
 struct Writer<'a> {
-    buffer: &'a mut Vec<u8>,
     text: bool,
     out: &'a mut Out,
 }
@@ -67,7 +59,7 @@ impl Writer<'_> {
         if !found.damage.is_empty() {
             let damage: Vec<_> = found.damage.iter().map(DamageEntry::new).collect();
             self.append(b",\"damage\":");
-            serde_json::to_writer(&mut *self.buffer, &damage)?;
+            serde_json::to_writer(self.out.buffer(), &damage)?;
         }
         self.append(b"}\n");
         Ok(())
@@ -77,23 +69,26 @@ impl Writer<'_> {
     fn records(&mut self, file: &str, found: &Found<'_>, filter: &Filter) -> io::Result<()> {
         if let Some(batch) = found.batch {
             let (before, after) = (Self::file(file)?, Self::common(batch)?);
-            for record in matching(found, filter) {
+            let sequence = sequences(found);
+            let (is_transactional, is_control) = (batch.is_transactional(), batch.is_control());
+            matching(found, filter).try_for_each(|record| {
                 self.append(&before);
                 self.record(&record)?;
                 self.append(&after);
-                match sequence(found, record.offset) {
+                match sequence(record.offset) {
                     Some(sequence) => self.number(sequence),
                     None => self.append(b"null"),
                 }
-                if batch.is_transactional() {
+                if is_transactional {
                     self.append(b",\"is_transactional\":true");
                 }
-                if batch.is_control() {
+                if is_control {
                     self.append(b",\"control\":");
-                    serde_json::to_writer(&mut *self.buffer, &control(&record))?;
+                    serde_json::to_writer(self.out.buffer(), &control(&record))?;
                 }
                 self.append(b"}\n");
-            }
+                io::Result::Ok(())
+            })?;
         }
         for damage in found.damage {
             self.members(&DamageLine { file, damage: DamageEntry::new(damage) }, b"{")?;
@@ -183,16 +178,25 @@ impl Writer<'_> {
 
     /// Appends text in which U+FFFD stands for what is not UTF-8. Returns whether all of it is.
     fn lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.len() > PART {
+            return self.long_lossy(bytes);
+        }
+        let buffer = self.out.buffer();
+        buffer.push(b'"');
+        let start = buffer.len();
+        if append_escaped(bytes, buffer) || std::str::from_utf8(bytes).is_ok() {
+            buffer.push(b'"');
+            self.write_if_full()?;
+            return Ok(true);
+        }
+        buffer.truncate(start - 1);
+        self.long_lossy(bytes)
+    }
+
+    #[cold]
+    fn long_lossy(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.append(b"\"");
-        let start = self.buffer.len();
-        let is_text = if bytes.len() > FULL {
-            self.lossy_utf8(bytes)?
-        } else if append_escaped(bytes, self.buffer) || std::str::from_utf8(bytes).is_ok() {
-            true
-        } else {
-            self.buffer.truncate(start);
-            self.lossy_utf8(bytes)?
-        };
+        let is_text = self.lossy_utf8(bytes)?;
         self.append(b"\"");
         self.write_if_full()?;
         Ok(is_text)
@@ -202,8 +206,8 @@ impl Writer<'_> {
     fn lossy_utf8(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let mut is_text = true;
         for chunk in bytes.utf8_chunks() {
-            for part in chunk.valid().as_bytes().chunks(FULL) {
-                append_escaped(part, self.buffer);
+            for part in chunk.valid().as_bytes().chunks(PART) {
+                append_escaped(part, self.out.buffer());
                 self.write_if_full()?;
             }
             if !chunk.invalid().is_empty() {
@@ -218,9 +222,9 @@ impl Writer<'_> {
     fn base64(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.append(b"\"");
         // Parts of a multiple of three bytes have no padding.
-        for part in bytes.chunks(FULL / 4 * 3) {
+        for part in bytes.chunks(PART / 4 * 3) {
             self.write_if_full()?;
-            append_base64(part, self.buffer);
+            append_base64(part, self.out.buffer());
         }
         self.append(b"\"");
         Ok(())
@@ -228,7 +232,7 @@ impl Writer<'_> {
 
     #[inline(always)]
     fn append(&mut self, text: &[u8]) {
-        self.buffer.extend_from_slice(text);
+        self.out.buffer().extend_from_slice(text);
     }
 
     #[inline(always)]
@@ -238,13 +242,7 @@ impl Writer<'_> {
 
     #[inline(always)]
     fn write_if_full(&mut self) -> io::Result<()> {
-        if self.buffer.len() >= FULL { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        self.out.write_all(self.buffer)?;
-        self.buffer.clear();
-        Ok(())
+        self.out.write_if_full()
     }
 }
 

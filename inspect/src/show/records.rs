@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::text::append_quoted;
-use super::{Out, Show, control, heading, matching, sequence};
+use super::{Out, Show, control, heading, matching, sequences};
 use crate::filter::Filter;
 use crate::scan::Found;
 use crate::time::Clock;
@@ -13,13 +13,11 @@ pub(super) struct Lines {
     text: bool,
     files: usize,
     clock: Clock,
-    /// The lines of a batch. Its memory is used again.
-    lines: Vec<u8>,
 }
 
 impl Lines {
     pub(super) fn new(text: bool) -> Self {
-        Self { text, files: 0, clock: Clock::default(), lines: Vec::new() }
+        Self { text, files: 0, clock: Clock::default() }
     }
 }
 
@@ -39,8 +37,9 @@ impl Show for Lines {
     fn batch(&mut self, _: &str, found: &Found<'_>, filter: &Filter, out: &mut Out) -> io::Result<()> {
         let Some(batch) = found.batch else { return Ok(()) };
         let kind = if batch.is_transactional() { "transactional" } else { "" };
+        let sequence = sequences(found);
         for record in matching(found, filter) {
-            let line = &mut self.lines;
+            let line = out.buffer();
             let start = line.len();
             let mut numbers = itoa::Buffer::new();
             let length = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
@@ -52,7 +51,7 @@ impl Show for Lines {
             {
                 column(numbers.format(number), start + end, line);
             }
-            match sequence(found, record.offset) {
+            match sequence(record.offset) {
                 Some(sequence) => column(numbers.format(sequence), start + 76, line),
                 None => column("-", start + 76, line),
             }
@@ -80,13 +79,8 @@ impl Show for Lines {
                 }
             }
             line.push(b'\n');
-            if line.len() >= 64 << 10 {
-                out.write_all(line)?;
-                line.clear();
-            }
+            out.write_if_full()?;
         }
-        out.write_all(&self.lines)?;
-        self.lines.clear();
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! Bytes as text.
 
 use std::io::Write;
-use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -52,64 +51,129 @@ pub(crate) fn append_hex(bytes: &[u8], line: &mut Vec<u8>) {
 /// Returns whether all of it is ASCII. Other bytes are appended as they are, so the caller may check afterwards whether they are
 /// UTF-8.
 pub(crate) fn append_escaped(text: &[u8], line: &mut Vec<u8>) -> bool {
-    line.reserve(text.len() + 16);
-    let (mut start, mut all) = (0, 0);
-    let mut words = text.chunks_exact(8);
-    let mut at = 0;
-    for word in words.by_ref() {
-        let word = u64::from_le_bytes(*word.first_chunk().expect("eight bytes"));
+    line.reserve(text.len() + 3 * WORD);
+    let (mut rest, mut all) = (text, 0);
+    while let Some((part, after)) = rest.split_first_chunk::<PART>() {
+        let words = part.chunks_exact(WORD).map(word_of);
+        all |= words.clone().fold(0, |all, word| all | word);
+        if has_escapes(part) {
+            words.for_each(|word| append_word(word, WORD, line));
+        } else {
+            line.extend_from_slice(part);
+        }
+        rest = after;
+    }
+    if rest.is_empty() {
+        return all & HIGH == 0;
+    }
+    // The last bytes are examined together with some before them, and are then written together with these once more.
+    if let Some(part) = text.last_chunk::<PART>().filter(|part| !has_escapes(part)) {
+        all |= part.chunks_exact(WORD).fold(0, |all, word| all | word_of(word));
+        line.truncate(line.len() + rest.len() - PART);
+        line.extend_from_slice(part);
+        return all & HIGH == 0;
+    }
+    while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
+        let word = word_of(word);
         all |= word;
-        let mut escapes = escapes(word);
-        while escapes != 0 {
-            let position = at + escapes.trailing_zeros() as usize / 8;
-            append_run(text, start..position, line);
-            append_escape(text[position], line);
-            start = position + 1;
-            escapes &= escapes - 1;
-        }
-        at += 8;
+        append_word(word, WORD, line);
+        rest = after;
     }
-    for &byte in words.remainder() {
-        all |= u64::from(byte);
-        if byte < b' ' || byte == b'"' || byte == b'\\' {
-            line.extend_from_slice(&text[start..at]);
-            append_escape(byte, line);
-            start = at + 1;
-        }
-        at += 1;
+    if !rest.is_empty() {
+        let word = last_word(text, rest.len());
+        all |= word;
+        append_word(word, rest.len(), line);
     }
-    line.extend_from_slice(&text[start..]);
     all & HIGH == 0
 }
 
-/// The lowest bits of eight bytes, and their highest bits.
+#[inline(always)]
+fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(*bytes.first_chunk().expect("a word"))
+}
+
+/// The size in bytes of the parts that are examined at once.
+const PART: usize = 32;
+
+/// The size in bytes of the parts that are appended at once if there is an escape nearby.
+const WORD: usize = 8;
+
+/// Returns `true` if one of these bytes has an escape in JSON. It has no branches, so that the compiler uses wide registers.
+#[inline(always)]
+fn has_escapes(part: &[u8; PART]) -> bool {
+    part.iter().fold(0, |any, &byte| any | u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\'))
+        != 0
+}
+
+/// Returns the last bytes of a text, the first one lowest, and above them spaces. `length` is from 1 to 7.
+#[inline(always)]
+fn last_word(text: &[u8], length: usize) -> u64 {
+    let word = match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * length),
+        None => text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    word | SPACES << (8 * length)
+}
+
+/// The lowest bits of eight bytes, their highest bits, and eight spaces.
 const LOW: u64 = u64::MAX / 255;
 const HIGH: u64 = LOW << 7;
+const SPACES: u64 = LOW * b' ' as u64;
 
 /// Returns the highest bits of those of eight bytes that have an escape in JSON.
 const fn escapes(word: u64) -> u64 {
-    const BUT_HIGH: u64 = !HIGH;
-    // No sum exceeds its byte, because the highest bits are omitted, and added again.
-    const fn at_least(word: u64, least: u8) -> u64 {
-        (((word & BUT_HIGH) + LOW * (0x80 - least as u64)) | word) & HIGH
-    }
     const fn differs(word: u64, byte: u8) -> u64 {
         at_least(word ^ (LOW * byte as u64), 1)
     }
-    !(at_least(word, b' ') & differs(word, b'"') & differs(word, b'\\')) & HIGH
+    controls(word) | !(differs(word, b'"') & differs(word, b'\\')) & HIGH
 }
 
-/// Appends a part of a text, which is short if the text has many escapes: copies of a fixed size take less time than others.
+/// Returns the highest bits of those of eight bytes that are control characters.
+const fn controls(word: u64) -> u64 {
+    !at_least(word, b' ') & HIGH
+}
+
+/// Returns the highest bits of those of eight bytes that are not less than this one, which is at most 128.
+const fn at_least(word: u64, least: u8) -> u64 {
+    // No sum exceeds its byte, because the highest bits are omitted, and added again.
+    (((word & !HIGH) + LOW * (0x80 - least as u64)) | word) & HIGH
+}
+
+/// Appends the lowest `length` bytes of a word, the lowest first.
 #[inline(always)]
-fn append_run(text: &[u8], run: Range<usize>, line: &mut Vec<u8>) {
-    const SHORT: usize = 16;
-    match text[run.start..].first_chunk::<SHORT>() {
-        Some(chunk) if run.len() <= SHORT => {
-            let end = line.len() + run.len();
-            line.extend_from_slice(chunk);
-            line.truncate(end);
+fn append_word(word: u64, length: usize, line: &mut Vec<u8>) {
+    let mut escapes = escapes(word);
+    let end = line.len() + length;
+    if escapes == 0 {
+        line.extend_from_slice(&word.to_le_bytes());
+        line.truncate(end);
+    } else if controls(word) == 0 {
+        line.extend_from_slice(&[0; 3 * WORD]);
+        let out: &mut [u8; 3 * WORD] = line.last_chunk_mut().expect("they were appended");
+        let mut put = |at: usize, word: u64| {
+            // At most 15: the mask lets the compiler see that.
+            let at = at & (2 * WORD - 1);
+            out[at..at + WORD].copy_from_slice(&word.to_le_bytes());
+        };
+        put(0, word);
+        // For each escape, all that follows is written again, one byte later.
+        let mut before = 0;
+        while escapes != 0 {
+            let position = escapes.trailing_zeros() as usize / 8;
+            put(position + before, b'\\'.into());
+            put(position + before + 1, word >> (8 * position));
+            before += 1;
+            escapes &= escapes - 1;
         }
-        _ => line.extend_from_slice(&text[run]),
+        line.truncate(end + before);
+    } else {
+        for &byte in &word.to_le_bytes()[..length] {
+            if byte < b' ' || byte == b'"' || byte == b'\\' {
+                append_escape(byte, line);
+            } else {
+                line.push(byte);
+            }
+        }
     }
 }
 
@@ -166,7 +230,7 @@ mod tests {
         };
         // Each character at each position of a word, alone and twice, and among letters of several bytes.
         for character in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{fffd}', '🦀']) {
-            for before in 0..17 {
+            for before in (0..18).chain(30..42) {
                 for (filler, after) in [('a', 0), ('a', 9), ('ü', 3), ('!', 20), ('\u{7f}', 1)] {
                     let text: String = std::iter::repeat_n(filler, before)
                         .chain([character])
@@ -176,6 +240,25 @@ mod tests {
                     assert_eq!(escaped(&text), serde_json::to_string(&text).unwrap());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_and_density_of_escapes_are_escaped_as_by_serde_json() {
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let (length, rare) = (random(80), 1 + random(9));
+            let text: String = (0..length)
+                .map(|_| if random(rare) == 0 { ['"', '\\', '\n', '\u{1}', 'ß'][random(5)] } else { 'x' })
+                .collect();
+            let mut line = b"\"".to_vec();
+            append_escaped(text.as_bytes(), &mut line);
+            line.push(b'"');
+            assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&text).unwrap());
         }
     }
 

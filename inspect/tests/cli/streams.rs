@@ -285,3 +285,26 @@ fn fetch_responses_of_a_connection_are_shown() {
     with_input(&["--fetch", "4", "-"], &[0xff; 8]).fails(1, &["the size of a response is -1"]);
     with_input(&["--fetch", "4", "-"], &capture[..40]).fails(1, &["is cut off after 36"]);
 }
+
+/// The program keeps the first records of a batch as it has decoded them, and decodes those of a batch with more again.
+#[test]
+fn a_batch_of_any_number_of_records_is_shown_completely() {
+    for count in [4_095, 4_096, 4_097, 9_000] {
+        let options = BatchOptions::default().batch_size(10 << 20).max_message_bytes(10 << 20);
+        let mut batch = options.build(1_700_000_000_000).expect("valid options");
+        for number in 0..count {
+            let key = if number % 3 == 0 { "third" } else { "other" };
+            let value = number.to_string();
+            batch.append(Record::new(value.as_str()).key(key)).expect("valid").appended().expect("there is room");
+        }
+        let stamped = batch.seal().expect("sealed").stamp(Stamp::default()).expect("stamped");
+        let values = |arguments: &[&str]| {
+            let run = run(program().args(arguments).arg("-"), stamped.bytes());
+            assert_eq!((run.status, run.err.as_str()), (0, ""), "{count} {arguments:?}");
+            run.batches().iter().map(|record| record["value"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+        };
+        let expected = |step| (0..count).step_by(step).map(|number: i32| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(values(&["--json", "--records", "--text"]), expected(1), "{count}");
+        assert_eq!(values(&["--json", "--records", "--text", "--key", "third"]), expected(3), "{count}");
+    }
+}

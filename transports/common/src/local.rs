@@ -1,7 +1,7 @@
 //! The driver loop of a producer on a [`LocalRuntime`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
 use crate::connect::connect_local;
 use crate::driver::{Driver, Step};
-use crate::local_runtime::LocalRuntime;
+use crate::local_runtime::{LocalRuntime, MAX_SEGMENTS};
 use crate::network_config::NetworkConfig;
 use crate::wake_flag::{TaskWaker, WakeFlag};
 
@@ -25,6 +25,10 @@ type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The size of the read buffer of a connection in bytes.
 const BUFFER: usize = 64 * 1024;
+
+/// The maximum size in bytes of frames that are written in one operation; a larger frame has one of its own. An operation owns its
+/// segments until it completes, and the memory of a batch that is acknowledged before that could not be used again.
+const MAX_WRITE: usize = 256 * 1024;
 
 /// Runs a driver until its producer is closed. All futures of its connections are polled by this one, so the runtime needs to
 /// spawn nothing else, and dropping this one cancels all operations.
@@ -104,25 +108,48 @@ struct Connection {
 /// The frames that are not handed to the runtime yet.
 #[derive(Default)]
 struct Output {
-    segments: RefCell<Vec<Bytes>>,
-    frames: Cell<usize>,
+    frames: RefCell<VecDeque<Vec<Bytes>>>,
 }
 
 impl Output {
     fn push(&self, frame: Vec<Bytes>) {
-        self.segments.borrow_mut().extend(frame);
-        self.frames.set(self.frames.get() + 1);
+        self.frames.borrow_mut().push_back(frame);
     }
 
-    /// Waits for frames. Returns their number, and the segments of all of them. It needs no waker: the loop pushes frames, and
-    /// then polls the connection.
+    /// Waits for frames. Returns the number of those that one operation is to write, and their segments. It needs no waker: the
+    /// loop pushes frames, and then polls the connection.
     async fn take(&self) -> (usize, Vec<Bytes>) {
-        poll_fn(|_| match self.frames.take() {
-            0 => Poll::Pending,
-            frames => Poll::Ready((frames, mem::take(&mut *self.segments.borrow_mut()))),
+        poll_fn(|_| {
+            let mut frames = self.frames.borrow_mut();
+            let Some(mut segments) = frames.pop_front() else { return Poll::Pending };
+            let mut count = 1;
+            let mut length = length_of(&segments);
+            while let Some(next) = frames.front_mut() {
+                length += length_of(next);
+                if length > MAX_WRITE || segments.len() + next.len() > MAX_SEGMENTS {
+                    break;
+                }
+                segments.append(next);
+                frames.pop_front();
+                count += 1;
+            }
+            Poll::Ready((count, segments))
         })
         .await
     }
+}
+
+fn length_of(frame: &[Bytes]) -> usize {
+    frame.iter().map(Bytes::len).sum()
+}
+
+/// Writes the segments, at most [`MAX_SEGMENTS`] in each operation.
+async fn write<R: LocalRuntime>(writer: &mut R::Writer, mut segments: Vec<Bytes>) -> io::Result<()> {
+    while segments.len() > MAX_SEGMENTS {
+        let rest = segments.split_off(MAX_SEGMENTS);
+        R::write(writer, mem::replace(&mut segments, rest)).await?;
+    }
+    R::write(writer, segments).await
 }
 
 /// Connects, and then reads and writes at the same time, until reading ends.
@@ -154,7 +181,7 @@ async fn run_connection<R: LocalRuntime>(
     let mut writing = pin!(async {
         loop {
             let (frames, segments) = output.take().await;
-            match R::write(&mut writer, segments).await {
+            match write::<R>(&mut writer, segments).await {
                 Ok(()) => shared.transmitted(id, frames),
                 Err(error) => return write_error.set(Some(error)),
             }

@@ -12,6 +12,9 @@ use bytes::Bytes;
 /// The task of a producer on a [`LocalRuntime`]. It completes when the producer is closed.
 pub type LocalProducerTask = Pin<Box<dyn Future<Output = ()>>>;
 
+/// The maximum number of segments in one [`LocalRuntime::write`]: `IOV_MAX`.
+pub(crate) const MAX_SEGMENTS: usize = 1_024;
+
 /// The sockets and timers of a runtime whose futures stay on one thread, and whose operations own their buffers while they run:
 /// the kernel reads and writes the memory itself (io_uring, IOCP). Nothing needs to be `Send`.
 ///
@@ -103,7 +106,11 @@ pub trait LocalRuntime: 'static {
     /// of the stream, and the buffer, whose first bytes they are. Its length is up to the runtime.
     fn read(reader: &mut Self::Reader, buffer: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
 
-    /// Writes all of these segments, in order. Their memory is shared, and not copied by the caller.
+    /// Writes all of these segments, in order. Their memory is shared, and not copied by the caller. There are at most 1,024, which
+    /// is what one vectored operation takes on Linux, macOS and the BSDs.
+    ///
+    /// Over io_uring, submit the operation at once if the runtime has a function for that. Otherwise the broker gets the bytes only
+    /// when the thread has nothing else to do, after it has filled the next batches.
     fn write(writer: &mut Self::Writer, segments: Vec<Bytes>) -> impl Future<Output = io::Result<()>>;
 
     /// Completes at this time.

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 
 /// Publishes batches on this thread.
 fn publish_batches(brokers: &str, batches: &mut dyn Iterator<Item = PlannedBatch>) -> Result<Deliveries, String> {
-    let runtime = compio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let runtime = driver::runtime().map_err(|error| error.to_string())?;
     runtime.block_on(publish_local::<Compio>(brokers, batches, |task| compio::runtime::spawn(task).detach()))
 }
 

@@ -4,13 +4,29 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use kafka_batch_transport::LocalRuntime;
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::blocking::DefaultThreadPool;
+use monoio::buf::IoVecBuf;
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
+use monoio::time::TimeDriver;
+use monoio::{FusionDriver, FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 #[derive(Debug)]
 pub enum Monoio {}
+
+/// Returns a runtime for this thread: over io_uring, or epoll where the kernel does not have it, or does not allow it.
+pub fn runtime() -> io::Result<FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>> {
+    let build = |ring: io_uring::Builder| {
+        let builder = RuntimeBuilder::<FusionDriver>::new().uring_builder(ring).enable_timer();
+        builder.attach_thread_pool(Box::new(DefaultThreadPool::new(1))).build()
+    };
+    // The kernel completes operations while the thread waits for them, and does not interrupt it for that: Linux 6.1 or newer.
+    let mut ring = io_uring::IoUring::builder();
+    ring.setup_single_issuer().setup_defer_taskrun();
+    build(ring).or_else(|_| build(io_uring::IoUring::builder()))
+}
 
 impl LocalRuntime for Monoio {
     type Reader = OwnedReadHalf<TcpStream>;
@@ -32,14 +48,54 @@ impl LocalRuntime for Monoio {
         reader.read(buffer).await
     }
 
-    async fn write(writer: &mut Self::Writer, segments: Vec<Bytes>) -> io::Result<()> {
-        for segment in segments {
-            writer.write_all(segment).await.0?;
+    /// The kernel gets all segments in one operation, and reads a batch from the memory that it was filled in.
+    async fn write(writer: &mut Self::Writer, mut segments: Vec<Bytes>) -> io::Result<()> {
+        let mut written = 0;
+        loop {
+            segments.retain_mut(|segment| {
+                let of_this = written.min(segment.len());
+                segment.advance(of_this);
+                written -= of_this;
+                !segment.is_empty()
+            });
+            if segments.is_empty() {
+                return Ok(());
+            }
+            let (result, returned) = writer.writev(Segments::new(segments)).await;
+            (written, segments) = (result?, returned.segments);
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
         }
-        Ok(())
     }
 
     async fn sleep_until(deadline: Instant) {
         monoio::time::sleep_until(deadline.into()).await;
+    }
+}
+
+/// Segments in the form in which the kernel takes them.
+struct Segments {
+    slices: Vec<libc::iovec>,
+    segments: Vec<Bytes>,
+}
+
+impl Segments {
+    fn new(segments: Vec<Bytes>) -> Self {
+        let slice =
+            |segment: &Bytes| libc::iovec { iov_base: segment.as_ptr().cast_mut().cast(), iov_len: segment.len() };
+        Self { slices: segments.iter().map(slice).collect(), segments }
+    }
+}
+
+// SAFETY: The slices are on the heap, and so is the memory that they point to, or it is static: neither moves with this value. It
+// is not changed, and lives as long as `segments`.
+unsafe impl IoVecBuf for Segments {
+    fn read_iovec_ptr(&self) -> *const libc::iovec {
+        self.slices.as_ptr()
+    }
+
+    fn read_iovec_len(&self) -> usize {
+        self.slices.len()
     }
 }

@@ -22,10 +22,7 @@ fn main() -> ExitCode {
 
 /// Publishes batches on this thread.
 fn publish_batches(brokers: &str, batches: &mut dyn Iterator<Item = PlannedBatch>) -> Result<Deliveries, String> {
-    // io_uring, or epoll where the kernel does not have it, or does not allow it.
-    let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer();
-    let builder = builder.attach_thread_pool(Box::new(monoio::blocking::DefaultThreadPool::new(1)));
-    let mut runtime = builder.build().map_err(|error| error.to_string())?;
+    let mut runtime = driver::runtime().map_err(|error| error.to_string())?;
     runtime.block_on(publish_local::<Monoio>(brokers, batches, |task| drop(monoio::spawn(task))))
 }
 

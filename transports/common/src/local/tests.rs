@@ -1,7 +1,9 @@
 //! A runtime of one thread over async-io, whose futures are not `Send`.
 
 use std::io::{Read, Write};
+use std::iter;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::task::Waker;
 use std::time::Duration;
 
 use async_io::{Async, block_on};
@@ -135,6 +137,67 @@ fn deadlines_are_kept() {
         accepted.await.unwrap_err().to_string()
     });
     assert!(error.contains("delivery.timeout.ms (300)"), "{error}");
+}
+
+/// Takes what one operation is to write: the number of frames, and of segments.
+fn take(output: &Output) -> Option<(usize, usize)> {
+    let taken = pin!(output.take()).poll(&mut Context::from_waker(Waker::noop()));
+    match taken {
+        Poll::Ready((frames, segments)) => Some((frames, segments.len())),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn an_operation_owns_few_frames_if_they_are_large_or_of_many_segments() {
+    let output = Output::default();
+    for length in [100 << 10, 100 << 10, 100 << 10, 1 << 20, 1, 1] {
+        output.push(vec![Bytes::from_static(b"header"), Bytes::from(vec![0; length])]);
+    }
+    assert_eq!(iter::from_fn(|| take(&output)).collect::<Vec<_>>(), [(2, 4), (1, 2), (1, 2), (2, 4)]);
+    for segments in [600, 424, 1, 2_500, 3] {
+        output.push(vec![Bytes::from_static(b"x"); segments]);
+    }
+    assert_eq!(iter::from_fn(|| take(&output)).collect::<Vec<_>>(), [(2, 1_024), (1, 1), (1, 2_500), (1, 3)]);
+}
+
+/// A runtime that only writes: `Writer` is the list of operations.
+enum Recording {}
+
+impl LocalRuntime for Recording {
+    type Reader = ();
+    type Writer = Vec<Vec<Bytes>>;
+
+    async fn resolve(_: String, _: u16) -> io::Result<Vec<SocketAddr>> {
+        unreachable!("it only writes")
+    }
+
+    async fn connect(_: SocketAddr) -> io::Result<(Self::Reader, Self::Writer)> {
+        unreachable!("it only writes")
+    }
+
+    async fn read((): &mut (), _: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        unreachable!("it only writes")
+    }
+
+    async fn write(operations: &mut Self::Writer, segments: Vec<Bytes>) -> io::Result<()> {
+        operations.push(segments);
+        Ok(())
+    }
+
+    async fn sleep_until(_: Instant) {
+        unreachable!("it only writes")
+    }
+}
+
+/// Linux refuses a vectored write of more.
+#[test]
+fn an_operation_has_at_most_1024_segments() {
+    let segments: Vec<Bytes> = (0..2_500_u32).map(|number| Bytes::from(number.to_be_bytes().to_vec())).collect();
+    let mut operations = Vec::new();
+    block_on(write::<Recording>(&mut operations, segments.clone())).unwrap();
+    assert_eq!(operations.iter().map(Vec::len).collect::<Vec<_>>(), [1_024, 1_024, 452]);
+    assert_eq!(operations.concat(), segments);
 }
 
 #[test]
