@@ -283,7 +283,7 @@ fn examine(
     let position = batch.position();
     let position = base + position.start as u64..base + position.end as u64;
     let decompressed = batch.records(options.max_decompressed);
-    let mut kept = Kept { records: options.shows_records.then(Vec::new) };
+    let mut kept = KeptRecords { records: options.shows_records.then(Vec::new) };
     let (records, summary, errors) = match &decompressed {
         Ok(records) => {
             let (summary, errors) = summarize(records, batch.header(), options.filter, &mut kept);
@@ -317,11 +317,11 @@ struct Errors {
 }
 
 /// Records as they were decoded; `None` if there are more than [`MAX_KEPT`], or they are not shown.
-struct Kept<'r> {
+struct KeptRecords<'r> {
     records: Option<Vec<RawRecordView<'r>>>,
 }
 
-impl<'r> Kept<'r> {
+impl<'r> KeptRecords<'r> {
     #[inline(always)]
     fn push(&mut self, record: impl Into<RawRecordView<'r>>) {
         match &mut self.records {
@@ -336,7 +336,7 @@ fn summarize<'r>(
     records: &'r Records<'_>,
     header: Option<&BatchHeader>,
     filter: &Filter,
-    kept: &mut Kept<'r>,
+    kept: &mut KeptRecords<'r>,
 ) -> (Summary, Errors) {
     let mut errors = Errors::default();
     let mut summary = Summary::default();

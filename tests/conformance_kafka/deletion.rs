@@ -2,7 +2,7 @@
 //! itself. The batches of other topics go on.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -18,8 +18,9 @@ use crate::log::batch;
 use crate::setup::wanted;
 use crate::subject::{Subject, Tokio, Wanted};
 
-/// `delivery.timeout.ms`, after which batches for a topic that was deleted fail.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// `delivery.timeout.ms`, after which batches for a topic that was deleted fail. To delete a topic and create it again takes less, also on
+/// a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The batches of a partition that are on their way at a time: more than its requests in flight have.
 const WINDOW: usize = 100;
 
@@ -62,7 +63,7 @@ struct Sent {
 }
 
 /// Sends batches of one record to a partition, until `until` says so of their number, or one is not accepted.
-async fn send_until(producer: Producer, to: TopicPartition, until: impl Fn(usize) -> bool) -> Sent {
+async fn send_until(producer: Producer, to: TopicPartition, mut until: impl FnMut(usize) -> bool) -> Sent {
     let (mut pending, mut outcomes, mut refused) = (VecDeque::new(), Vec::new(), None);
     let mut count = 0;
     while !until(count) {
@@ -85,6 +86,15 @@ async fn send_until(producer: Producer, to: TopicPartition, until: impl Fn(usize
     Sent { outcomes, refused }
 }
 
+/// Sets a flag when it is dropped, also by a panic: the tasks that wait for it would send for ever.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Starts a task for each partition that sends until `after` batches were sent since `change` has been made, by a thread that
 /// begins once batches were delivered.
 async fn send_during(
@@ -97,25 +107,26 @@ async fn send_during(
     let (are_sent, sending) = mpsc::channel();
     let tasks: Vec<_> = (0..3)
         .map(|partition| {
-            let (is_changed, are_sent, last) =
-                (Arc::clone(&is_changed), are_sent.clone(), AtomicUsize::new(usize::MAX));
+            let (is_changed, mut are_sent, mut last) = (Arc::clone(&is_changed), Some(are_sent.clone()), usize::MAX);
             Tokio::spawn(send_until(producer.clone(), topic.partition(partition), move |count| {
                 if count == 3 * WINDOW {
-                    are_sent.send(()).unwrap();
+                    are_sent.take().unwrap().send(()).unwrap();
                 }
                 if is_changed.load(Ordering::SeqCst) {
-                    last.fetch_min(count + after, Ordering::SeqCst);
+                    last = last.min(count + after);
                 }
-                count >= last.load(Ordering::SeqCst)
+                count >= last
             }))
         })
         .collect();
+    drop(are_sent);
     let changing = {
         let topic = topic.clone();
         thread::spawn(move || {
-            assert_eq!(sending.iter().take(3).count(), 3);
+            let _is_over = SetOnDrop(is_changed);
+            // Until each task has sent so many, or has ended.
+            assert_eq!(sending.iter().count(), 3, "a batch was not accepted before the change");
             change(&topic);
-            is_changed.store(true, Ordering::SeqCst);
         })
     };
     let mut all = Vec::new();

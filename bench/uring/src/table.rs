@@ -84,7 +84,8 @@ pub fn page(rows: &[Figures], rounds: usize, seconds: f64) -> String {
          once; the client, one thread, is on the last core. {rounds} rounds of {seconds} s in turns; a figure is the median, a ratio \
          the median of the ratios within a round. M/s: million records a second; ns: the client's processor time a record, with \
          that of the kernel's threads that work for it. `bench/uring` makes it; `bench/README.md` describes the clients.\n\n| |",
-        kernel.trim()
+        // Without what a builder of kernels has appended.
+        kernel.trim().split('-').next().unwrap_or_default()
     );
     for (name, _) in CLIENTS {
         let _ = write!(text, " {name}, M/s | ns |");

@@ -17,10 +17,10 @@ use crate::delivery::Delivery;
 /// Many deliveries can wait, one for each batch of the responses that have arrived. They are made when they are polled, because
 /// one is ten times as large as what it is made of.
 #[derive(Debug, Default)]
-pub(super) struct OutputQueue(VecDeque<Waiting>);
+pub(super) struct OutputQueue(VecDeque<QueuedOutput>);
 
 #[derive(Debug)]
-enum Waiting {
+enum QueuedOutput {
     /// A batch, stamped and not split, which is in the log there.
     Delivered(Box<Entry>, LogPosition),
     Transmit(ConnectionId, Vec<Bytes>),
@@ -34,28 +34,28 @@ impl OutputQueue {
 
     pub(super) fn push_back(&mut self, output: Output) {
         self.0.push_back(match output {
-            Output::Transmit { connection, bytes } => Waiting::Transmit(connection, bytes),
-            other => Waiting::Other(Box::new(other)),
+            Output::Transmit { connection, bytes } => QueuedOutput::Transmit(connection, bytes),
+            other => QueuedOutput::Other(Box::new(other)),
         });
     }
 
     /// Appends the [`Event::Delivered`] of a batch, which is stamped and not split.
     pub(super) fn push_delivered(&mut self, entry: Box<Entry>, log_position: LogPosition) {
         debug_assert!(matches!((&entry.origin, &entry.payload), (Origin::Whole(_), Payload::Stamped(..))));
-        self.0.push_back(Waiting::Delivered(entry, log_position));
+        self.0.push_back(QueuedOutput::Delivered(entry, log_position));
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Output> {
         Some(match self.0.pop_front()? {
-            Waiting::Delivered(entry, log_position) => delivered(*entry, log_position),
-            Waiting::Transmit(connection, bytes) => Output::Transmit { connection, bytes },
-            Waiting::Other(output) => *output,
+            QueuedOutput::Delivered(entry, log_position) => delivered(*entry, log_position),
+            QueuedOutput::Transmit(connection, bytes) => Output::Transmit { connection, bytes },
+            QueuedOutput::Other(output) => *output,
         })
     }
 
     /// Removes the bytes for a connection that has ended.
     pub(super) fn remove_transmissions(&mut self, id: ConnectionId) {
-        self.0.retain(|waiting| !matches!(waiting, Waiting::Transmit(connection, _) if *connection == id));
+        self.0.retain(|waiting| !matches!(waiting, QueuedOutput::Transmit(connection, _) if *connection == id));
     }
 
     /// Removes the order to close a connection that has ended.
@@ -70,7 +70,7 @@ impl OutputQueue {
     }
 }
 
-impl Waiting {
+impl QueuedOutput {
     fn closes(&self, id: ConnectionId) -> bool {
         matches!(self, Self::Other(output) if matches!(**output, Output::Close(closed) if closed == id))
     }

@@ -14,8 +14,8 @@ use core::time::Duration;
 use super::CONCURRENT_BACKOFF;
 use crate::time::Instant;
 
-/// After this time the requests of the next transaction are sent, whatever the coordinator says, and also if it does not answer: then the backoff costs no
-/// more than the questions.
+/// After this time the requests of the next transaction are sent, whatever the coordinator says, and also if it does not answer: then
+/// the backoff costs no more than the questions.
 const LIMIT: Duration = CONCURRENT_BACKOFF;
 
 /// How many questions follow each other without a pause.
@@ -161,8 +161,8 @@ mod tests {
     }
 
     /// Ends a transaction at `now`, whose markers are written `pending` µs later; a question takes `round_trip` µs. Returns when the
-    /// next one may begin, and the number of questions.
-    fn next_begins(markers: &mut Markers, now: u64, pending: u64, round_trip: u64) -> (u64, usize) {
+    /// requests of the next one may be sent, and the number of questions.
+    fn next_is_sent(markers: &mut Markers, now: u64, pending: u64, round_trip: u64) -> (u64, usize) {
         markers.on_ended(at_us(now));
         let mut time = now;
         let mut questions = 0;
@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn the_next_transaction_begins_when_the_coordinator_says_that_markers_are_written() {
+    fn the_next_transaction_is_sent_when_the_coordinator_says_that_markers_are_written() {
         let mut markers = Markers::default();
-        assert_eq!(next_begins(&mut markers, 0, 0, 100), (100, 1));
-        assert_eq!(next_begins(&mut markers, 0, 240, 100), (300, 3));
+        assert_eq!(next_is_sent(&mut markers, 0, 0, 100), (100, 1));
+        assert_eq!(next_is_sent(&mut markers, 0, 240, 100), (300, 3));
         // 4 questions without a pause, then one a millisecond.
-        assert_eq!(next_begins(&mut markers, 0, 2_000, 100), (2_600, 6));
-        let (begun, questions) = next_begins(&mut markers, 0, 60_000_000, 100);
-        assert!((20_000..21_100).contains(&begun) && questions < 24, "{begun} after {questions}");
+        assert_eq!(next_is_sent(&mut markers, 0, 2_000, 100), (2_600, 6));
+        let (sent, questions) = next_is_sent(&mut markers, 0, 60_000_000, 100);
+        assert!((20_000..21_100).contains(&sent) && questions < 24, "{sent} after {questions}");
     }
 
     #[test]
@@ -197,11 +197,11 @@ mod tests {
         for all in [far_away.collect::<Vec<_>>(), written.collect()] {
             let mut markers = Markers::default();
             let questions: usize =
-                all.iter().map(|(pending, round_trip)| next_begins(&mut markers, 0, *pending, *round_trip).1).sum();
+                all.iter().map(|(pending, round_trip)| next_is_sent(&mut markers, 0, *pending, *round_trip).1).sum();
             assert!((10..50).contains(&questions), "{questions} questions");
         }
         let mut markers = Markers::default();
-        let questions: usize = (0..160).map(|_| next_begins(&mut markers, 0, 500, 400).1).sum();
+        let questions: usize = (0..160).map(|_| next_is_sent(&mut markers, 0, 500, 400).1).sum();
         assert!(questions >= 160, "they save 20 ms each time: {questions}");
     }
 

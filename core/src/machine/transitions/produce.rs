@@ -146,7 +146,8 @@ impl Machine {
             }
         }
         let is_transactional = self.transactions.is_some();
-        // Every transaction of level 2 has an epoch of its own: without this, its first request would be in flight alone.
+        // Every transaction of level 2 has an epoch of its own, except the first after an upgrade if the last one was empty: it
+        // continues a sequence. Without this, its first request would be in flight alone.
         let begins_at_zero = is_transactional && must_be_added_to.is_none();
         Ok(SendPath {
             connection: id,

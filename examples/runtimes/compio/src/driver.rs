@@ -22,7 +22,8 @@ pub enum Compio {}
 /// for that: Linux 6.1 or newer. Elsewhere it is the default runtime.
 pub fn runtime() -> io::Result<Runtime> {
     let mut ring = ProactorBuilder::new();
-    ring.single_issuer(true).defer_taskrun(true);
+    // The flag says that completions wait, also while the thread has tasks to run and does not wait.
+    ring.single_issuer(true).defer_taskrun(true).taskrun_flag(true);
     RuntimeBuilder::new().with_proactor(ring).build().or_else(|_| Runtime::new())
 }
 

@@ -18,14 +18,8 @@ pub enum Monoio {}
 
 /// Returns a runtime for this thread: over io_uring, or epoll where the kernel does not have it, or does not allow it.
 pub fn runtime() -> io::Result<FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>> {
-    let build = |ring: io_uring::Builder| {
-        let builder = RuntimeBuilder::<FusionDriver>::new().uring_builder(ring).enable_timer();
-        builder.attach_thread_pool(Box::new(DefaultThreadPool::new(1))).build()
-    };
-    // The kernel completes operations while the thread waits for them, and does not interrupt it for that: Linux 6.1 or newer.
-    let mut ring = io_uring::IoUring::builder();
-    ring.setup_single_issuer().setup_defer_taskrun();
-    build(ring).or_else(|_| build(io_uring::IoUring::builder()))
+    let builder = RuntimeBuilder::<FusionDriver>::new().enable_timer();
+    builder.attach_thread_pool(Box::new(DefaultThreadPool::new(1))).build()
 }
 
 impl LocalRuntime for Monoio {
