@@ -80,6 +80,12 @@ pub enum Output {
     Wait(Option<Instant>),
 }
 
+/// Formats [`Output::Transmit`] without its bytes.
+pub(super) fn debug_transmit(f: &mut fmt::Formatter<'_>, connection: ConnectionId, bytes: &[Bytes]) -> fmt::Result {
+    let size: usize = bytes.iter().map(Bytes::len).sum();
+    f.debug_struct("Transmit").field("connection", &connection).field("bytes", &format_args!("{size} bytes")).finish()
+}
+
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,13 +95,7 @@ impl fmt::Debug for Output {
                 .field("host", host)
                 .field("port", port)
                 .finish(),
-            Self::Transmit { connection, bytes } => {
-                let size: usize = bytes.iter().map(Bytes::len).sum();
-                f.debug_struct("Transmit")
-                    .field("connection", connection)
-                    .field("bytes", &format_args!("{size} bytes"))
-                    .finish()
-            }
+            Self::Transmit { connection, bytes } => debug_transmit(f, *connection, bytes),
             Self::Close(id) => f.debug_tuple("Close").field(id).finish(),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
             Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),

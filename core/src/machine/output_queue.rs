@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
 use super::entry::{Entry, Origin, Payload};
 use super::event::Event;
-use super::io::{ConnectionId, Output};
+use super::io::{ConnectionId, Output, debug_transmit};
 use super::partition::LogPosition;
 use crate::delivery::Delivery;
 
@@ -19,7 +20,7 @@ use crate::delivery::Delivery;
 #[derive(Debug, Default)]
 pub(super) struct OutputQueue(VecDeque<QueuedOutput>);
 
-#[derive(Debug)]
+/// Its `Debug` text is that of the [`Output`], which shows no bytes.
 enum QueuedOutput {
     /// A batch, stamped and not split, which is in the log there.
     Delivered(Box<Entry>, LogPosition),
@@ -70,6 +71,18 @@ impl OutputQueue {
     }
 }
 
+impl fmt::Debug for QueuedOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered(entry, log_position) => {
+                f.debug_tuple("Delivered").field(entry).field(log_position).finish()
+            }
+            Self::Transmit(connection, bytes) => debug_transmit(f, *connection, bytes),
+            Self::Other(output) => output.fmt(f),
+        }
+    }
+}
+
 impl QueuedOutput {
     fn closes(&self, id: ConnectionId) -> bool {
         matches!(self, Self::Other(output) if matches!(**output, Output::Close(closed) if closed == id))
@@ -84,4 +97,23 @@ fn delivered(entry: Entry, log_position: LogPosition) -> Output {
     let delivery =
         Delivery::new(to, offset, batch).with_log_append_time(append_time).with_log_start_offset(log_start_offset);
     Output::Event(Event::Delivered { id, delivery })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_to_be_written_is_not_shown() {
+        let mut queue = OutputQueue::default();
+        let output = || Output::Transmit {
+            connection: ConnectionId::from_u64(1),
+            bytes: [Bytes::from_static(b"hunter2")].into(),
+        };
+        queue.push_back(output());
+        let shown = format!("{queue:?}");
+        assert!(shown.contains(&format!("{:?}", output())) && !shown.contains("hunter2"), "{shown}");
+    }
 }
