@@ -170,7 +170,6 @@ impl Machine {
         // A broker responds in the order of the request, which is checked first: a malformed response has no effect.
         let (mut expected, mut is_in_order) = (batches.iter(), true);
         let mut responses = core::mem::take(&mut self.responses);
-        responses.clear();
         let read = read_produce_response(frame, version, |topic, response| {
             is_in_order &= expected.next().is_some_and(|batch| self.is_response_to(topic, response.index, batch));
             if is_in_order {
@@ -202,6 +201,7 @@ impl Machine {
             for (batch, response) in batches.iter().zip(&responses) {
                 apply(self, batch, response);
             }
+            responses.clear();
             self.responses = responses;
             return;
         }
